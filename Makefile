@@ -1,0 +1,76 @@
+# Needs make and Python 3.11 to 3.13, nothing else.
+
+# The first Python here that fits and can make environments; say PYTHON=... for another.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+  $$p -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+  2>/dev/null && echo $$p && break; done)
+PY := .venv/bin/python
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# Input of `make plan` that is not there stops make at once, before any set-up.
+ifneq ($(STATIC),)
+ifneq ($(shell test -f '$(STATIC)' && test -r '$(STATIC)' && echo yes),yes)
+$(error STATIC=$(STATIC) is not a readable file; name a GTFS zip, such as STATIC=feed.zip)
+endif
+endif
+ifneq ($(REALTIME),)
+ifneq ($(shell test -d '$(REALTIME)' && test -r '$(REALTIME)' && echo yes),yes)
+$(error REALTIME=$(REALTIME) is not a readable folder; name one with GTFS-Realtime files)
+endif
+endif
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup test lint types tests notebooks lab lock clean
+
+## help: list the targets
+help:
+	@awk -F': ' '/^## / { sub(/^## /, ""); printf "  %-18s %s\n", $$1, $$2 }' Makefile
+
+## setup: make .venv and install the lock into it, hashes checked (once)
+setup: .venv/installed
+
+# Source-only packages are built by the locked build backend, hence it comes first.
+.venv/installed: requirements.lock
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 to 3.13 with the venv module found: install one, or say make PYTHON=/path/to/python3." >&2; exit 1; }
+	@echo "Setting up .venv: $$(grep -c '==' requirements.lock) pinned packages, about two minutes, once."
+	@$(PYTHON) -m venv --clear .venv
+	@awk '/^[^ ]/ { keep = /^setuptools==/ } keep' requirements.lock > .venv/backend.lock
+	@$(PY) -m pip install -q --require-hashes --no-deps -r .venv/backend.lock
+	@$(PY) -m pip install -q --require-hashes --no-deps --no-build-isolation -r requirements.lock
+	@$(PY) -m pip install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+## test: lint, types, tests on real servers, notebooks
+test: lint types tests notebooks
+
+lint: .venv/installed
+	@$(PY) -m ruff check -q .
+	@$(PY) -m ruff format -q --check .
+
+types: .venv/installed
+	@$(PY) -m mypy
+
+tests: .venv/installed
+	@exec $(PY) -m pytest -q
+
+## notebooks: run every notebook and compare each output with the committed one
+notebooks: .venv/installed
+	@exec $(PY) -m pytest -q --nbval --nbval-current-env --nbval-sanitize-with notebooks/nbval_sanitize.cfg notebooks
+
+## lab: open JupyterLab on the notebooks
+lab: .venv/installed
+	@exec $(PY) -m jupyter lab notebooks
+
+## lock: resolve pyproject.toml again and rewrite both locks (needs uv)
+RESOLVE = uv pip compile -q pyproject.toml --universal --fork-strategy fewest \
+  --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
+lock:
+	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }
+	@$(RESOLVE) --all-extras --group build -o requirements.lock $(if $(UPGRADE),--upgrade)
+	@$(RESOLVE) -c requirements.lock -o worker/requirements.lock
+
+## clean: remove .venv and caches (out/ stays)
+clean:
+	@rm -rf .venv *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
