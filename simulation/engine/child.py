@@ -1,0 +1,152 @@
+"""One prefork process: takes a message, spends its time, leaves one record."""
+
+from collections.abc import Generator
+from typing import Any
+
+from simpy import Environment, Event
+
+from simulation.engine.behaviours import Behaviours
+from simulation.engine.broker import Broker
+from simulation.engine.journal import Journal
+from simulation.engine.message import Message
+from simulation.engine.pool import Pool
+from simulation.engine.processor import Processor
+from simulation.tables import Demand, Tables
+from worker.records import Outcome
+
+Steps = Generator[Event, Any, Any]
+
+
+class Child:
+    """A process of a pool, replaced as Celery does: after a task, never in it."""
+
+    def __init__(
+        self,
+        env: Environment,
+        *,
+        name: str,
+        pool: Pool,
+        broker: Broker,
+        processor: Processor,
+        tables: Tables,
+        behaviours: Behaviours,
+        journal: Journal,
+    ) -> None:
+        self.name = name
+        self._env = env
+        self._pool = pool
+        self._broker = broker
+        self._processor = processor
+        self._tables = tables
+        self._behaviours = behaviours
+        self._journal = journal
+        self._tasks_done = 0
+        self._peak_rss_mib = 0.0
+        env.process(self.working())
+
+    def working(self) -> Steps:
+        """Work for ever: the life of a child, and of those that replace it."""
+        env = self._env
+        while True:
+            message: Message = yield self._pool.next_message(self)
+            yield env.timeout(self._pool.handing_over_s())
+            if env.now > message.expires_at:
+                self._journal.leave(message, self.name, None, env.now, Outcome.EXPIRED)
+                continue
+            started_at = env.now
+            self._behaviours.begin(message)
+            demand = self._tables.demand(
+                message.task.name, message.number, message.attempt, message.units
+            )
+            demand = self._behaviours.hampered(message, demand)
+            outcome = yield from self.spend(message, demand)
+            self.leave(message, started_at, demand, outcome)
+            if self.outgrew(demand) or outcome is Outcome.KILLED:
+                yield env.timeout(self._tables.respawn_s)
+                self._tasks_done = 0
+                self._peak_rss_mib = 0.0
+            elif self._tables.between_s:
+                yield env.timeout(self._tables.between_s)
+
+    def spend(self, message: Message, demand: Demand) -> Steps:
+        """Wait for the outside, then compute; stop at a limit. Returns the outcome.
+
+        A soft limit is an exception that the task cleans up after and raises again. A
+        task that is deaf to it (``demand.deaf``) runs into the hard limit, which kills
+        the child.
+        """
+        env = self._env
+        row = message.task
+        limit_s = row.time_limit_s if demand.deaf else row.soft_time_limit_s
+        stopped = Outcome.KILLED if demand.deaf else Outcome.TIMED_OUT
+        if demand.io_s >= limit_s:
+            yield env.timeout(limit_s)
+            return stopped
+        deadline = env.now + limit_s
+        yield env.timeout(demand.io_s)
+        piece = self._processor.work(demand.cpu_s)
+        slowest_s = self._processor.slowest_s(demand.cpu_s, self._tables.children)
+        if env.now + slowest_s <= deadline:
+            yield piece
+        else:
+            yield piece | env.timeout(deadline - env.now)
+            if not piece.triggered:
+                self._processor.withdraw(piece)
+                return stopped
+        return Outcome.FAILED if demand.fails else Outcome.SUCCEEDED
+
+    def leave(
+        self, message: Message, started_at: float, demand: Demand, outcome: Outcome
+    ) -> None:
+        """Close the attempt: its record, what follows from it, and perhaps a retry."""
+        if outcome is not Outcome.SUCCEEDED and self._retries(message, outcome):
+            closed = Outcome.RETRIED if outcome is Outcome.FAILED else outcome
+            self._journal.leave(
+                message, self.name, started_at, self._env.now, closed, demand
+            )
+            again = Message(
+                task=message.task,
+                number=message.number,
+                enqueued_at=self._env.now,
+                attempt=message.attempt + 1,
+                units=message.units,
+                portions=message.portions,
+            )
+            self._broker.publish_later(again, self._countdown_s(message))
+            self._behaviours.abandon(message)
+            return
+        self._journal.leave(
+            message, self.name, started_at, self._env.now, outcome, demand
+        )
+        if outcome is Outcome.SUCCEEDED:
+            self._behaviours.complete(message, started_at, self._env.now)
+        else:
+            self._behaviours.abandon(message)
+
+    def outgrew(self, demand: Demand) -> bool:
+        """Whether the child is replaced after this task: by count, or by peak memory."""
+        self._tasks_done += 1
+        self._peak_rss_mib = max(self._peak_rss_mib, demand.rss_mib)
+        row = self._pool.row
+        return (
+            self._tasks_done >= row.max_tasks_per_child
+            or self._peak_rss_mib > row.max_memory_per_child_mib
+        )
+
+    def _retries(self, message: Message, outcome: Outcome) -> bool:
+        if message.attempt >= message.task.max_retries:
+            return False
+        return outcome is Outcome.FAILED or (
+            outcome is Outcome.TIMED_OUT and message.task.ack == "late"
+        )
+
+    def _countdown_s(self, message: Message) -> float:
+        """Celery's backoff: doubled each time, capped, then full jitter.
+
+        https://github.com/celery/celery/blob/main/celery/utils/time.py
+        """
+        row = message.task
+        longest_s = min(
+            row.retry_backoff_max_s, row.retry_backoff_s * 2**message.attempt
+        )
+        return longest_s * self._tables.luck(row.name, message.number, message.attempt)

@@ -1,0 +1,138 @@
+"""The run folder: what a load run leaves, and what the model leaves alike.
+
+``run.json`` says what was run; ``tasks.csv``, ``deliveries.csv`` and ``samples.csv``
+hold the records. All times are UTC epoch seconds. Standard library only.
+"""
+
+import csv
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from worker.errors import UsageError
+from worker.measures import Recorded
+from worker.records import Delivery, Record, Sample, TaskRecord, as_row, task_record
+
+FORMAT = 1
+"""Version of the folder's format; a newer one is refused."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """One run: ``about`` is run.json, ``records`` what was recorded."""
+
+    folder: Path
+    about: Mapping[str, Any]
+    records: Recorded
+
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.folder.name
+
+
+def write_run(folder: Path, about: Mapping[str, Any], records: Recorded) -> Run:
+    """Write a run folder and give back what was written.
+
+    ``about`` needs scenario, users, seed, policy settings, versions, machine and
+    source ("worker" or "model"); format and window are added here.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    whole = {
+        "format": FORMAT,
+        **about,
+        "started_at": records.started_at,
+        "finished_at": records.finished_at,
+    }
+    _write_csv(folder / "tasks.csv", TaskRecord, records.tasks)
+    _write_csv(folder / "deliveries.csv", Delivery, records.deliveries)
+    _write_csv(folder / "samples.csv", Sample, records.samples)
+    (folder / "run.json").write_text(json.dumps(whole, indent=1, sort_keys=True) + "\n")
+    return Run(folder=folder, about=whole, records=records)
+
+
+def load_run(folder: Path | str) -> Run:
+    """Read a run folder; raises UsageError when it is none, or of a newer format."""
+    folder = Path(folder)
+    try:
+        about = json.loads((folder / "run.json").read_text())
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"{folder} is not a run folder: run.json cannot be read "
+            f"({type(error).__name__}); record one with "
+            "'python -m loadtests run disruption --users 1000 --minutes 2'"
+        ) from None
+    if not isinstance(about, dict) or not isinstance(about.get("format"), int):
+        raise UsageError(f"{folder}/run.json names no format: it is not a run of ours")
+    if about["format"] > FORMAT:
+        raise UsageError(
+            f"{folder} has format {about['format']}, this program reads up to "
+            f"{FORMAT}; update the program"
+        )
+    tasks = [_parsed(folder, "tasks.csv", row, n) for n, row in _rows(folder, "tasks.csv")]
+    deliveries = [
+        _parsed(folder, "deliveries.csv", row, n)
+        for n, row in _rows(folder, "deliveries.csv")
+    ]
+    samples = [
+        _parsed(folder, "samples.csv", row, n) for n, row in _rows(folder, "samples.csv")
+    ]
+    records = Recorded(
+        tasks=tasks,  # type: ignore[arg-type]
+        deliveries=deliveries,  # type: ignore[arg-type]
+        samples=samples,  # type: ignore[arg-type]
+        started_at=float(about["started_at"]),
+        finished_at=float(about["finished_at"]),
+    )
+    return Run(folder=folder, about=about, records=records)
+
+
+def _write_csv(path: Path, kind: type[Record], records: Iterable[Record]) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([name.name for name in fields(kind)])
+        for record in records:
+            writer.writerow([_cell(value) for value in as_row(record).values()])
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, dict):
+        return json.dumps(value, sort_keys=True) if value else ""
+    if isinstance(value, float):
+        return f"{value:.6f}".rstrip("0").rstrip(".")
+    return "" if value is None else value
+
+
+def _rows(folder: Path, name: str) -> Iterable[tuple[int, dict[str, str]]]:
+    path = folder / name
+    if not path.exists():
+        raise UsageError(f"{folder} has no {name}: the run is not whole")
+    with path.open(newline="") as file:
+        for number, row in enumerate(csv.DictReader(file), start=2):
+            yield number, row
+
+
+def _parsed(folder: Path, name: str, row: dict[str, str], number: int) -> Record:
+    try:
+        if name == "tasks.csv":
+            return task_record({**row, "detail": json.loads(row["detail"] or "{}")})
+        if name == "samples.csv":
+            return Sample(
+                at=float(row["at"]),
+                name=row["name"],
+                label=row["label"],
+                value=float(row["value"]),
+            )
+        return Delivery(
+            notification_id=row["notification_id"],
+            published_at=float(row["published_at"]),
+            matched_at=float(row["matched_at"]),
+            sent_at=float(row["sent_at"]) if row["sent_at"] else None,
+            arrived_at=float(row["arrived_at"]) if row["arrived_at"] else None,
+            outcome=row["outcome"],
+            token=row["token"],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(f"{folder}/{name}:{number} cannot be read: {error}") from None

@@ -1,0 +1,63 @@
+"""The broker, the connections to it, and how a worker leaves."""
+
+from dataclasses import dataclass
+
+from worker.errors import PolicyError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Broker:
+    """Numbers of the Redis transport.
+
+    ``visibility_timeout_s``: how long a taken, unacknowledged message stays hidden;
+    the clock starts at delivery and is not extended while the task runs, so it must
+    exceed the longest hard limit and the longest countdown together.
+    https://docs.celeryq.dev/en/stable/getting-started/backends-and-brokers/redis.html
+    """
+
+    visibility_timeout_s: int
+    restore_interval_s: int
+    socket_timeout_s: int
+    socket_connect_timeout_s: int
+    health_check_interval_s: int
+    pool_limit: int
+    publish_retries: int
+    publish_retry_step_s: float
+    soft_shutdown_s: int
+    child_start_s: int
+    eta_task_limit: int
+    beat_max_loop_s: int
+    key_prefix: str
+    priority_steps: tuple[int, ...]
+    reason: str
+
+    def __post_init__(self) -> None:
+        if self.socket_timeout_s <= 1:
+            raise PolicyError(
+                "broker.socket_timeout_s must exceed the 1 s of a blocking pop, "
+                f"{self.socket_timeout_s} does not"
+            )
+
+
+BROKER = Broker(
+    visibility_timeout_s=7200,
+    restore_interval_s=10,
+    socket_timeout_s=10,
+    socket_connect_timeout_s=5,
+    health_check_interval_s=25,
+    pool_limit=4,
+    publish_retries=3,
+    publish_retry_step_s=0.2,
+    soft_shutdown_s=5,
+    child_start_s=20,
+    eta_task_limit=200,
+    beat_max_loop_s=5,
+    key_prefix="q:",
+    priority_steps=(0,),
+    reason=(
+        "7,200 s is above hard limit 3,300 plus countdown 1,800; without a socket "
+        "timeout and keepalive a cut link wedges the consumer for good; the restore "
+        "sweep runs each 10 s, not each 100 s as by default, so a killed worker's "
+        "message is back soon after its visibility timeout."
+    ),
+)
