@@ -1,0 +1,268 @@
+"""The realtime feeds, how often each is asked for, and the quota they share."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from worker.errors import PolicyError
+
+Kind = Literal["trip_updates", "vehicle_positions", "alerts"]
+DAY_S = 86_400
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Intervals:
+    """Seconds between two requests of one feed, by period of the Sydney day."""
+
+    peak_s: int
+    day_s: int
+    night_s: int
+
+    def __post_init__(self) -> None:
+        if not 0 < self.peak_s <= self.day_s <= self.night_s:
+            raise PolicyError(
+                "intervals grow from peak_s over day_s to night_s and exceed zero, "
+                f"{self.peak_s}, {self.day_s}, {self.night_s} do not"
+            )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Feed:
+    """One realtime feed of Transport for NSW.
+
+    ``rank``: lower is asked first when a tick cannot ask all. ``stale_s``: data
+    older than this is shown as stale, and then a collapse in size is believed.
+    """
+
+    name: str
+    path: str
+    kind: Kind
+    rank: int
+    intervals: Intervals
+    stale_s: int
+    reason: str
+
+    def __post_init__(self) -> None:
+        if self.stale_s < 2 * self.intervals.peak_s:
+            raise PolicyError(
+                f"feeds.{self.name}.stale_s must be at least two peak intervals, "
+                f"{self.stale_s} is below {2 * self.intervals.peak_s}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Quota:
+    """What Transport for NSW allows one key, and how much of it we take.
+
+    The day is any 24 hours: two sources name two different reset hours, and a
+    rolling day is right for both. ``per_s`` tokens are shared by every process; each
+    is usable again a second after it was taken, so no second sees more than that.
+    """
+
+    granted_per_day: int
+    granted_per_s: int
+    per_s: int
+    stop_at: int
+    planned_share: float
+    other_requests_per_day: int
+    slow_down_s: int
+    closed_s: int
+    reason: str
+
+    def __post_init__(self) -> None:
+        if not 0 < self.per_s < self.granted_per_s:
+            raise PolicyError(
+                "quota.per_s must stay below quota.granted_per_s, "
+                f"{self.per_s} is not below {self.granted_per_s}"
+            )
+        if not 0 < self.stop_at < self.granted_per_day:
+            raise PolicyError(
+                "quota.stop_at must stay below quota.granted_per_day, "
+                f"{self.stop_at} is not below {self.granted_per_day}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RealtimeLimits:
+    """Limits of one tick, of what it accepts and of how long Redis keeps it.
+
+    ``peak_hours`` and ``night_hours`` are hours of the Sydney clock; all others are
+    day. ``delay_buckets_s``: bounds of the sizes of a delay; the first makes it
+    significant. ``cell_degrees``: edge of a square of the map, about 1.1 km.
+    """
+
+    peak_hours: tuple[str, ...]
+    night_hours: tuple[str, ...]
+    slow_after_unchanged: int
+    slow_factor: int
+    slowest_s: int
+    disruption_delays: int
+    feeds_per_tick: int
+    deadline_s: float
+    connect_timeout_s: float
+    http2: bool
+    body_limit_mib: int
+    future_limit_s: int
+    collapse_share: float
+    collapse_from_entities: int
+    live_ttl_s: int
+    state_ttl_s: int
+    delay_buckets_s: tuple[int, ...]
+    service_day_starts_h: int
+    stop_buckets: int
+    cell_degrees: float
+    nudge_s: int
+    breaker_failures: int
+    breaker_open_s: int
+    breaker_open_max_s: int
+    reason: str
+
+    def __post_init__(self) -> None:
+        if tuple(sorted(set(self.delay_buckets_s))) != self.delay_buckets_s:
+            raise PolicyError("realtime.delay_buckets_s must rise")
+        if set(self.peak_hours) & set(self.night_hours):
+            raise PolicyError("an hour of realtime is peak or night, not both")
+        if not 0 <= self.collapse_share < 1:
+            raise PolicyError("realtime.collapse_share lies between 0 and 1")
+
+    @property
+    def significant_delay_s(self) -> int:
+        """Seconds from which a delay is worth telling a rider."""
+        return self.delay_buckets_s[0]
+
+    def hours(self, period: str) -> int:
+        """Hours of a day that belong to ``period``: peak, day or night."""
+        named = {"peak": len(self.peak_hours), "night": len(self.night_hours)}
+        return named.get(period, 24 - sum(named.values()))
+
+
+CORE = Intervals(peak_s=15, day_s=15, night_s=30)
+POSITIONS = Intervals(peak_s=30, day_s=30, night_s=60)
+SMALL = Intervals(peak_s=60, day_s=60, night_s=60)
+
+_CORE_REASON = "Delays become pushes: promised 20 s after they are published."
+_POSITIONS_REASON = "A dot on a map may lag half a minute; it triggers no push."
+_SMALL_REASON = "Few riders and short lines: a minute keeps the plan within quota."
+
+_MODES: tuple[tuple[str, str, str, bool], ...] = (
+    ("buses", "v1", "buses", True),
+    ("sydneytrains", "v2", "sydneytrains", True),
+    ("metro", "v2", "metro", True),
+    ("ferries", "v1", "ferries/sydneyferries", False),
+    ("lightrail_innerwest", "v2", "lightrail/innerwest", False),
+    ("lightrail_cbdandsoutheast", "v1", "lightrail/cbdandsoutheast", False),
+    ("lightrail_parramatta", "v1", "lightrail/parramatta", False),
+)
+"""Name, version of the interface, path below it, whether it carries most riders."""
+
+
+def _rows() -> Iterable[Feed]:
+    for name, version, path, core in _MODES:
+        yield Feed(
+            name=f"{name}_trips",
+            path=f"/{version}/gtfs/realtime/{path}",
+            kind="trip_updates",
+            rank=0 if core else 2,
+            intervals=CORE if core else SMALL,
+            stale_s=90 if core else 180,
+            reason=_CORE_REASON if core else _SMALL_REASON,
+        )
+        yield Feed(
+            name=f"{name}_vehicles",
+            path=f"/{version}/gtfs/vehiclepos/{path}",
+            kind="vehicle_positions",
+            rank=1 if core else 2,
+            intervals=POSITIONS if core else SMALL,
+            stale_s=120 if core else 180,
+            reason=_POSITIONS_REASON if core else _SMALL_REASON,
+        )
+    yield Feed(
+        name="alerts",
+        path="/v2/gtfs/alerts/all",
+        kind="alerts",
+        rank=2,
+        intervals=SMALL,
+        stale_s=300,
+        reason="Written by people: a minute later is soon enough.",
+    )
+
+
+FEEDS: dict[str, Feed] = {feed.name: feed for feed in _rows()}
+
+QUOTA = Quota(
+    granted_per_day=60_000,
+    granted_per_s=5,
+    per_s=4,
+    stop_at=55_000,
+    planned_share=0.70,
+    other_requests_per_day=200,
+    slow_down_s=30,
+    closed_s=900,
+    reason=(
+        "Bronze plan: 60,000 a day and 5 a second, refused with 403. The plan takes "
+        "at most 70 %, the rest is for a day of restarts and for the developer; at "
+        "55,000 we stop by ourselves, since the refusal would darken every feed."
+    ),
+)
+
+REALTIME = RealtimeLimits(
+    peak_hours=("6", "7", "8", "9", "15", "16", "17", "18"),
+    night_hours=("0", "1", "2", "3", "4"),
+    slow_after_unchanged=8,
+    slow_factor=2,
+    slowest_s=120,
+    disruption_delays=500,
+    feeds_per_tick=8,
+    deadline_s=7.0,
+    connect_timeout_s=3.0,
+    http2=False,
+    body_limit_mib=32,
+    future_limit_s=60,
+    collapse_share=0.5,
+    collapse_from_entities=40,
+    live_ttl_s=900,
+    state_ttl_s=DAY_S,
+    delay_buckets_s=(300, 600, 900, 1200, 1800, 2700, 3600),
+    service_day_starts_h=3,
+    stop_buckets=4096,
+    cell_degrees=0.01,
+    nudge_s=14,
+    breaker_failures=5,
+    breaker_open_s=30,
+    breaker_open_max_s=300,
+    reason=(
+        "7 s in total leave 2 s below the soft limit to decode and to write; bodies "
+        "reach 8.4 MB; a minute of clock difference is normal, a feed that loses half "
+        "of its entities at once is not."
+    ),
+)
+
+
+def planned_per_day(
+    feeds: Mapping[str, Feed], limits: RealtimeLimits, *, disrupted: bool = False
+) -> int:
+    """Requests in 24 hours when every tick comes; at the peak cadence if disrupted."""
+    periods = ("peak", "day", "night")
+    return round(
+        sum(
+            limits.hours(period)
+            * 3600
+            / getattr(feed.intervals, "peak_s" if disrupted else f"{period}_s")
+            for feed in feeds.values()
+            for period in periods
+        )
+    )
+
+
+def check_plan(
+    feeds: Mapping[str, Feed], quota: Quota, limits: RealtimeLimits
+) -> None:
+    """Refuse a set of feeds that could spend more than the planned share in a day."""
+    planned = planned_per_day(feeds, limits, disrupted=True)
+    planned += quota.other_requests_per_day
+    allowed = int(quota.planned_share * quota.granted_per_day)
+    if planned > allowed:
+        raise PolicyError(
+            f"the feeds would take {planned} requests in a disrupted day, "
+            f"{allowed} are planned; make an interval longer or remove a feed"
+        )

@@ -1,0 +1,1 @@
+"""Realtime feeds: asked for within quota, checked, cut into slices, read by the API."""
