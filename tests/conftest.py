@@ -3,17 +3,30 @@
 import contextlib
 import os
 import random
+import subprocess
+import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import redis
 
 from loadtests.rig.folder import RigError
+from loadtests.rig.postgres import at_database, copied_database
 from loadtests.rig.servers import Servers
 from loadtests.rig.servers import servers as started_servers
 
 ROOT = Path(__file__).resolve().parents[1]
 IN_CI = bool(os.environ.get("CI"))
+
+
+@dataclass(frozen=True)
+class Database:
+    """``url`` is the worker's role, ``admin_url`` the owner's."""
+
+    url: str
+    admin_url: str
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -58,3 +71,60 @@ def servers() -> Iterator[Servers]:
                 raise
             pytest.skip(f"no servers here: {error}")
         yield world
+
+
+@pytest.fixture
+def redis_url(servers: Servers) -> str:
+    """The session's Redis, emptied."""
+    with redis.Redis.from_url(servers.redis_url) as client:
+        client.flushall()
+    return servers.redis_url
+
+
+@pytest.fixture
+def empty_database(servers: Servers) -> Iterator[Database]:
+    """A database of the test's own: Supabase's stubs and nothing of ours."""
+    with copied_database(servers.admin_database_url) as name:
+        yield _database(servers, name)
+
+
+@pytest.fixture(scope="session")
+def migrated_template(servers: Servers) -> Iterator[str]:
+    """The name of a database that is migrated once and copied for each test."""
+    with copied_database(servers.admin_database_url) as name:
+        database = _database(servers, name)
+        migrated = subprocess.run(
+            [sys.executable, "-m", "worker", "migrate"],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "REDIS_URL": servers.redis_url,
+                "DATABASE_URL": database.url,
+                "DATABASE_ADMIN_URL": database.admin_url,
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert migrated.returncode == 0, migrated.stderr
+        yield name
+
+
+@pytest.fixture
+def database(servers: Servers, migrated_template: str) -> Iterator[Database]:
+    """A migrated database of the test's own."""
+    with copied_database(servers.admin_database_url, like=migrated_template) as name:
+        yield _database(servers, name)
+
+
+@pytest.fixture
+def database_url(database: Database) -> str:
+    """The worker's address of a migrated database of the test's own."""
+    return database.url
+
+
+def _database(servers: Servers, name: str) -> Database:
+    return Database(
+        url=at_database(servers.database_url, name),
+        admin_url=at_database(servers.admin_database_url, name),
+    )
