@@ -1,0 +1,1 @@
+"""What the operator asks: status, health, checks, tables."""

@@ -1,0 +1,1 @@
+"""What keeps work done once and never forgotten: slots, leases, dead letters."""
