@@ -3,6 +3,7 @@
 Read by ``app`` and ``cli`` and handed on; secrets never reach a repr or a log.
 """
 
+import os
 import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -101,6 +102,17 @@ def settings() -> Settings:
         name = str(first["loc"][0]).upper() if first["loc"] else "the environment"
         what = str(first["msg"]).removeprefix("Value error, ")
         raise UsageError(f"{name}: {what}") from None
+
+
+def for_celery() -> dict[str, str]:
+    """This process's environment for a Celery worker to start in.
+
+    SIGTERM, the platform's word for a deploy, then means a soft shutdown: what runs
+    gets a few seconds, then its message goes back to the queue. Celery reads it when
+    it is imported, so it must be set before.
+    https://docs.celeryq.dev/en/stable/userguide/workers.html#worker-remap-sigterm
+    """
+    return {**os.environ, "REMAP_SIGTERM": "SIGQUIT"}
 
 
 def _needed(name: str, url: SecretStr | None) -> str:

@@ -1,0 +1,61 @@
+"""A scenario says the same to the worker and to the model."""
+
+import pytest
+
+from simulation.scenario import Event
+from simulation.scenarios import scenario
+from worker.errors import UsageError
+
+
+def test_the_same_seed_gives_the_same_events() -> None:
+    chosen = scenario("disruption", users=1000, duration_s=300)
+
+    assert chosen.events() == scenario("disruption", users=1000, duration_s=300).events()
+    other = scenario("disruption", users=1000, duration_s=300, seed=2)
+    assert chosen.events() != other.events()
+
+
+def test_each_onset_is_on_a_line_not_used_before() -> None:
+    events = scenario("disruption", users=1000, duration_s=600).events()
+
+    assert len(events) >= 60
+    assert len({event.line for event in events}) == len(events)
+
+
+def test_onsets_fall_uniformly_over_the_poll_period() -> None:
+    chosen = scenario("disruption", users=1000, duration_s=600)
+    phases = sorted(event.at_s % chosen.poll_period_s for event in chosen.events())
+
+    n = len(phases)
+    for k, phase in enumerate(phases):
+        share = phase / chosen.poll_period_s
+        assert k / n <= share <= (k + 1) / n
+
+
+def test_every_commuter_rides_exactly_one_line() -> None:
+    chosen = scenario("disruption", users=1234, duration_s=300)
+
+    riders = [user for line in range(chosen.lines) for user in chosen.commuters_of(line)]
+
+    assert sorted(riders) == list(range(1234))
+
+
+@pytest.mark.parametrize(
+    ("users", "duration_s", "says"),
+    [(-5, 300, "at least 1 user"), (10, 0, "no time"), (10, 30, "too short")],
+)
+def test_a_contradictory_size_is_refused(
+    users: int, duration_s: float, says: str
+) -> None:
+    with pytest.raises(UsageError, match=says):
+        scenario("disruption", users=users, duration_s=duration_s)
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(UsageError, match="choose one of .*disruption"):
+        scenario("no-such", users=10, duration_s=300)
+
+
+def test_an_event_before_the_run_is_refused() -> None:
+    with pytest.raises(UsageError, match="before the run"):
+        Event(at_s=-1, kind="delay")

@@ -1,0 +1,51 @@
+"""The Celery app: importing this module makes it, as ``celery -A worker.app`` asks."""
+
+import time
+from datetime import datetime
+from importlib import import_module
+from typing import Any
+
+from celery import Celery
+from celery.signals import before_task_publish
+from kombu.exceptions import OperationalError
+
+from worker import celeryconfig, env
+from worker.errors import TransientError
+from worker.policy import Policy
+from worker.tasks.shell import Shell
+from worker.tasks.world import one_per_process, world
+from worker.telemetry import recording
+
+
+def make_app(settings: env.Settings, policy: Policy) -> Celery:
+    """A Celery app that obeys ``policy``: every row's task, route and tick."""
+    app = Celery("worker", set_as_current=True)
+    address = settings.needed_redis_url() if settings.redis_url else None
+    app.conf.update(celeryconfig.settings(policy, address))
+
+    def publish(task: str, *args: object) -> None:
+        try:
+            app.tasks[task].apply_async(args=args)
+        except OperationalError as error:
+            raise TransientError(f"{task} could not be published: {error}") from None
+
+    here = one_per_process(lambda: world(policy, settings, publish))
+    for name in policy.tasks:
+        shell: Shell = getattr(import_module(f"worker.tasks.{name}"), name)
+        shell.register(app, here)
+    return app
+
+
+@before_task_publish.connect
+def _stamp(headers: dict[str, Any] | None = None, **_: object) -> None:
+    """Say on every message since when it may run: queue wait is measured from it."""
+    if headers is not None:
+        eta = headers.get("eta")
+        due_at = datetime.fromisoformat(eta).timestamp() if eta else 0.0
+        headers["enqueued_at"] = max(time.time(), due_at)
+
+
+_settings = env.settings()
+_policy = _settings.policy()
+app = make_app(_settings, _policy)
+recording.connect(app, _policy, _settings)
