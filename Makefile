@@ -21,7 +21,7 @@ endif
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup test lint types tests notebooks lab lock clean
+.PHONY: help setup test lint types tests notebooks docs lab lock clean
 
 ## help: list the targets
 help:
@@ -57,6 +57,10 @@ tests: .venv/installed
 ## notebooks: run every notebook and compare each output with the committed one
 notebooks: .venv/installed
 	@exec $(PY) -m pytest -q --nbval --nbval-current-env --nbval-sanitize-with notebooks/nbval_sanitize.cfg notebooks
+
+## docs: fill the generated tables of the documents
+docs: .venv/installed
+	@$(PY) -m pytest -q --rewrite tests/test_documents.py -k block
 
 ## lab: open JupyterLab on the notebooks
 lab: .venv/installed

@@ -110,17 +110,16 @@ def _deploy(row: Service) -> dict[str, Any]:
 
 
 def _variables(row: Service) -> dict[str, Any]:
-    literals = {"RAILWAY_DEPLOYMENT_DRAINING_SECONDS": str(row.draining_s)}
-    if row.name in POLICY.pools:
-        # Celery's soft shutdown answers SIGQUIT; the platform sends SIGTERM.
-        literals["REMAP_SIGTERM"] = "SIGQUIT"
-    kept = (*SECRETS[row.name], *KNOBS)
     return {
         "REDIS_URL": {
             "type": "reference",
             "resource": "database.redis",
             "output": "REDIS_URL",
         },
-        **{name: {"type": "literal", "value": text} for name, text in literals.items()},
-        **{name: {"type": "preserve"} for name in kept},
+        # The same as drainingSeconds, read by Railway's older deployment system too.
+        "RAILWAY_DEPLOYMENT_DRAINING_SECONDS": {
+            "type": "literal",
+            "value": str(row.draining_s),
+        },
+        **{name: {"type": "preserve"} for name in (*SECRETS[row.name], *KNOBS)},
     }
