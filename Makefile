@@ -37,7 +37,7 @@ setup: .venv/installed
 	@$(PYTHON) -m venv --clear .venv
 	@awk '/^[^ ]/ { keep = /^setuptools==/ } keep' requirements.lock > .venv/backend.lock
 	@$(PY) -m pip install -q --require-hashes --no-deps -r .venv/backend.lock
-	@$(PY) -m pip install -q --require-hashes --no-deps --no-build-isolation -r requirements.lock
+	@$(PY) -m pip install -q --no-compile --require-hashes --no-deps --no-build-isolation -r requirements.lock
 	@$(PY) -m pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
