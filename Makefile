@@ -36,9 +36,9 @@ setup: .venv/installed
 	@echo "Setting up .venv: $$(grep -c '==' requirements.lock) pinned packages, about two minutes, once."
 	@$(PYTHON) -m venv --clear .venv
 	@awk '/^[^ ]/ { keep = /^setuptools==/ } keep' requirements.lock > .venv/backend.lock
-	@$(PY) -m pip install -q --require-hashes --no-deps -r .venv/backend.lock
-	@$(PY) -m pip install -q --no-compile --require-hashes --no-deps --no-build-isolation -r requirements.lock
-	@$(PY) -m pip install -q --no-deps --no-build-isolation -e .
+	@$(PY) -m pip install -qq --require-hashes --no-deps -r .venv/backend.lock
+	@$(PY) -m pip install -qq --no-compile --require-hashes --no-deps --no-build-isolation -r requirements.lock
+	@$(PY) -m pip install -qq --no-deps --no-build-isolation -e .
 	@touch $@
 
 ## test: lint, types, tests on real servers, notebooks
