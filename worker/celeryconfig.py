@@ -109,7 +109,7 @@ def ticks(policy: Policy) -> dict[str, dict[str, Any]]:
     }
 
 
-def worker_arguments(policy: Policy, pool: Pool) -> list[str]:
+def worker_arguments(pool: Pool) -> list[str]:
     """The words after ``celery -A worker.app worker`` for one pool."""
     return [
         "--pool=prefork",

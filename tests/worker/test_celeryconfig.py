@@ -41,7 +41,7 @@ def test_a_lost_worker_is_retried_within_bounds_not_rejected_for_ever() -> None:
 def test_a_pools_memory_ceiling_is_told_in_kib() -> None:
     pool = POLICY.pools["rt"]
 
-    words = celeryconfig.worker_arguments(POLICY, pool)
+    words = celeryconfig.worker_arguments(pool)
 
     assert f"--max-memory-per-child={pool.max_memory_per_child_mib * 1024}" in words
 
