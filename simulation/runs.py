@@ -71,14 +71,10 @@ def load_run(folder: Path | str) -> Run:
             f"{folder} has format {about['format']}, this program reads up to "
             f"{FORMAT}; update the program"
         )
-    tasks = [_parsed(folder, "tasks.csv", row, n) for n, row in _rows(folder, "tasks.csv")]
-    deliveries = [
-        _parsed(folder, "deliveries.csv", row, n)
-        for n, row in _rows(folder, "deliveries.csv")
-    ]
-    samples = [
-        _parsed(folder, "samples.csv", row, n) for n, row in _rows(folder, "samples.csv")
-    ]
+    tasks, deliveries, samples = (
+        [_parsed(folder, name, row, number) for number, row in _rows(folder, name)]
+        for name in ("tasks.csv", "deliveries.csv", "samples.csv")
+    )
     records = Recorded(
         tasks=tasks,  # type: ignore[arg-type]
         deliveries=deliveries,  # type: ignore[arg-type]
@@ -110,8 +106,7 @@ def _rows(folder: Path, name: str) -> Iterable[tuple[int, dict[str, str]]]:
     if not path.exists():
         raise UsageError(f"{folder} has no {name}: the run is not whole")
     with path.open(newline="") as file:
-        for number, row in enumerate(csv.DictReader(file), start=2):
-            yield number, row
+        yield from enumerate(csv.DictReader(file), start=2)
 
 
 def _parsed(folder: Path, name: str, row: dict[str, str], number: int) -> Record:

@@ -68,14 +68,15 @@ class Scenario:
             )
         if self.onsets > self.lines:
             raise UsageError(
-                f"scenario {self.name} has {self.onsets} onsets but {self.lines} lines: "
-                "each onset needs a line of its own; give fewer minutes or more lines"
+                f"scenario {self.name} has {self.onsets} onsets but {self.lines} "
+                "lines: each onset needs its own; give fewer minutes or more lines"
             )
 
     @property
     def onsets(self) -> int:
         """How many lines are delayed in the run."""
-        return int((self.duration_s - self.warm_up_s - self.settle_s) / self.onset_every_s)
+        between_s = self.duration_s - self.warm_up_s - self.settle_s
+        return int(between_s / self.onset_every_s)
 
     def commuters_of(self, line: int) -> range:
         """The users of a line: user ``u`` rides line ``u % lines``."""

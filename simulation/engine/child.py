@@ -1,18 +1,18 @@
 """One prefork process: takes a message, spends its time, leaves one record."""
 
 from collections.abc import Generator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from simpy import Environment, Event
+from simpy import Event
 
-from simulation.engine.behaviours import Behaviours
-from simulation.engine.broker import Broker
-from simulation.engine.journal import Journal
 from simulation.engine.message import Message
 from simulation.engine.pool import Pool
 from simulation.engine.processor import Processor
-from simulation.tables import Demand, Tables
+from simulation.tables import Demand
 from worker.records import Outcome
+
+if TYPE_CHECKING:
+    from simulation.engine.world import World
 
 Steps = Generator[Event, Any, Any]
 
@@ -22,27 +22,26 @@ class Child:
 
     def __init__(
         self,
-        env: Environment,
+        world: "World",
+        pool: Pool,
+        processor: Processor,
         *,
         name: str,
-        pool: Pool,
-        broker: Broker,
-        processor: Processor,
-        tables: Tables,
-        behaviours: Behaviours,
-        journal: Journal,
+        rivals: int,
     ) -> None:
         self.name = name
-        self._env = env
+        self._env = world.env
         self._pool = pool
-        self._broker = broker
+        self._broker = world.broker
         self._processor = processor
-        self._tables = tables
-        self._behaviours = behaviours
-        self._journal = journal
+        self._rivals = rivals  # children that may want the same cores
+        self._machine = world.tables.machine
+        self._streams = world.tables.streams
+        self._behaviours = world.behaviours
+        self._journal = world.journal
         self._tasks_done = 0
         self._peak_rss_mib = 0.0
-        env.process(self.working())
+        self._env.process(self.working())
 
     def working(self) -> Steps:
         """Work for ever: the life of a child, and of those that replace it."""
@@ -55,18 +54,17 @@ class Child:
                 continue
             started_at = env.now
             self._behaviours.begin(message)
-            demand = self._tables.demand(
-                message.task.name, message.number, message.attempt, message.units
-            )
+            stream = self._streams[message.task.name]
+            demand = stream.demand(message.number, message.attempt, message.units)
             demand = self._behaviours.hampered(message, demand)
             outcome = yield from self.spend(message, demand)
             self.leave(message, started_at, demand, outcome)
             if self.outgrew(demand) or outcome is Outcome.KILLED:
-                yield env.timeout(self._tables.respawn_s)
+                yield env.timeout(self._machine.respawn_s)
                 self._tasks_done = 0
                 self._peak_rss_mib = 0.0
-            elif self._tables.between_s:
-                yield env.timeout(self._tables.between_s)
+            elif self._machine.between_s:
+                yield env.timeout(self._machine.between_s)
 
     def spend(self, message: Message, demand: Demand) -> Steps:
         """Wait for the outside, then compute; stop at a limit. Returns the outcome.
@@ -85,7 +83,7 @@ class Child:
         deadline = env.now + limit_s
         yield env.timeout(demand.io_s)
         piece = self._processor.work(demand.cpu_s)
-        slowest_s = self._processor.slowest_s(demand.cpu_s, self._tables.children)
+        slowest_s = self._processor.slowest_s(demand.cpu_s, self._rivals)
         if env.now + slowest_s <= deadline:
             yield piece
         else:
@@ -124,7 +122,7 @@ class Child:
             self._behaviours.abandon(message)
 
     def outgrew(self, demand: Demand) -> bool:
-        """Whether the child is replaced after this task: by count, or by peak memory."""
+        """Whether the child is replaced after this task: by count or by peak memory."""
         self._tasks_done += 1
         self._peak_rss_mib = max(self._peak_rss_mib, demand.rss_mib)
         row = self._pool.row
@@ -146,7 +144,8 @@ class Child:
         https://github.com/celery/celery/blob/main/celery/utils/time.py
         """
         row = message.task
-        longest_s = min(
+        longest_s: float = min(
             row.retry_backoff_max_s, row.retry_backoff_s * 2**message.attempt
         )
-        return longest_s * self._tables.luck(row.name, message.number, message.attempt)
+        jitter = self._streams[row.name].jitter(message.number, message.attempt)
+        return longest_s * jitter

@@ -35,10 +35,14 @@ class Batch:
 
 @dataclass(slots=True)
 class Journal:
-    """The lines of one run, in the order in which attempts ended."""
+    """The lines of one run, in the order in which attempts ended.
+
+    ``matched_at``: when an onset's notifications were committed.
+    """
 
     lines: list[Line] = field(default_factory=list)
     batches: list[Batch] = field(default_factory=list)
+    matched_at: dict[int, float] = field(default_factory=dict)
 
     def leave(
         self,

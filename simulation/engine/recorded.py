@@ -1,0 +1,94 @@
+"""A model run as the records that a real run leaves."""
+
+from collections.abc import Mapping
+from itertools import count
+
+from simulation.engine.journal import Batch, Line
+from simulation.engine.outside import POLL
+from simulation.engine.world import Result
+from simulation.gauges import gauges
+from simulation.layout import Layout
+from simulation.tables import Tables
+from worker.measures import Recorded
+from worker.records import Delivery, Sample, TaskRecord
+
+
+def recorded(
+    result: Result, layout: Layout, *, every_s: float | None = 1.0
+) -> Recorded:
+    """Task records, deliveries and, each ``every_s`` seconds, the gauges.
+
+    No gauges when ``every_s`` is None. Messages still inside at the end leave no
+    record, as with a real run.
+    """
+    tables = result.tables
+    tasks = [_task_record(line, layout) for line in result.journal.lines]
+    samples: list[Sample] = [
+        Sample(
+            at=tables.start_at,
+            name="children",
+            label=pool.name,
+            value=float(pool.children),
+        )
+        for pool in layout.pools.values()
+    ]
+    if every_s is not None:
+        samples += gauges(
+            tasks, tables.start_at, tables.end_at, every_s=every_s, poll=POLL
+        )
+    return Recorded(
+        tasks=tasks,
+        deliveries=_deliveries(
+            result.journal.batches, result.journal.matched_at, tables
+        ),
+        samples=samples,
+        started_at=tables.start_at,
+        finished_at=tables.end_at,
+    )
+
+
+def _task_record(line: Line, layout: Layout) -> TaskRecord:
+    return TaskRecord(
+        task_id=f"{line.task}-{line.number}",
+        attempt=line.attempt,
+        task=line.task,
+        queue=layout.tasks[line.task].queue,
+        worker=line.worker,
+        enqueued_at=line.enqueued_at,
+        started_at=line.started_at,
+        finished_at=line.finished_at,
+        outcome=line.outcome,
+        cpu_s=line.cpu_s,
+        peak_rss_mib=line.rss_mib,
+        detail={"notifications": line.units} if line.units else {},
+    )
+
+
+def _deliveries(
+    batches: list[Batch], matched_at: Mapping[int, float], tables: Tables
+) -> list[Delivery]:
+    """One delivery a rider: sent one after the other between the batch's instants.
+
+    A rider of an onset that was matched, or should have been, but whose push was not
+    sent by the end is left out, as he is in a real run's records.
+    """
+    serial = count()
+    deliveries = []
+    for batch in batches:
+        total = sum(riders for _, riders in batch.portions)
+        gap_s = (batch.last_at - batch.first_at) / total
+        at = batch.first_at
+        for onset, riders in batch.portions:
+            for _ in range(riders):
+                at += gap_s
+                deliveries.append(
+                    Delivery(
+                        notification_id=f"{onset}-{next(serial)}",
+                        published_at=tables.onset_at[onset],
+                        matched_at=matched_at[onset],
+                        sent_at=at,
+                        arrived_at=at,
+                        outcome="sent",
+                    )
+                )
+    return deliveries

@@ -1,0 +1,104 @@
+"""The whole model: beat, broker, pools and children, and the outside."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from simpy import Environment
+
+from simulation.engine.beat import beat
+from simulation.engine.behaviours import Behaviours
+from simulation.engine.broker import Broker
+from simulation.engine.child import Child
+from simulation.engine.journal import Journal
+from simulation.engine.message import Message, Portion
+from simulation.engine.outside import Outside
+from simulation.engine.pool import Pool
+from simulation.engine.processor import Processor
+from simulation.layout import Layout
+from simulation.tables import Tables
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """What a run of the model left; ``published`` counts messages, retries too."""
+
+    tables: Tables
+    journal: Journal
+    published: int
+    inside: int = field(default=0)
+
+
+class World:
+    """Everything that children share: the clock, the broker, the cores, the journal."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        tables: Tables,
+        *,
+        prefetch: int = 0,
+        behaviours: "Callable[[World], Behaviours] | None" = None,
+    ) -> None:
+        self.env = Environment(initial_time=tables.start_at)
+        self.tables = tables
+        self.layout = layout
+        self.broker = Broker(self.env)
+        self.journal = Journal()
+        self.behaviours = behaviours(self) if behaviours else self._transit_app()
+        self._published: Counter[str] = Counter()
+        shared = (
+            Processor(self.env, tables.machine.v_eff)
+            if tables.machine.v_eff is not None
+            else None
+        )
+        for row in layout.pools.values():
+            pool = Pool(
+                self.env,
+                self.broker,
+                row,
+                parent_s=tables.machine.parent_s,
+                prefetch=prefetch * row.children,
+            )
+            processor = shared or Processor(self.env, layout.vcpu[row.name])
+            rivals = layout.children if shared else row.children
+            for number in range(row.children):
+                Child(self, pool, processor, name=f"{row.name}-{number}", rivals=rivals)
+
+    def publish(self, task: str, portions: tuple[Portion, ...] = ()) -> None:
+        """Publish a message of ``task`` now."""
+        message = Message(
+            task=self.layout.tasks[task],
+            number=self._published[task],
+            enqueued_at=self.env.now,
+            units=sum(riders for _, riders in portions),
+            portions=portions,
+        )
+        self._published[task] += 1
+        self.broker.publish(message)
+
+    def run(self) -> Result:
+        """Run to the end of the tables; what is unfinished then stays inside."""
+        self.env.process(beat(self.env, self.tables, self.publish))
+        self.env.run(until=self.tables.end_at)
+        return Result(
+            tables=self.tables,
+            journal=self.journal,
+            published=self.broker.published,
+            inside=self.broker.published - len(self.journal.lines),
+        )
+
+    def _transit_app(self) -> Behaviours:
+        return Outside(
+            self.env,
+            self.tables,
+            self.journal,
+            self.publish,
+            batch_size=self.layout.batch_size,
+            streams=self.layout.streams,
+        )
+
+
+def simulate(layout: Layout, tables: Tables, *, prefetch: int = 0) -> Result:
+    """Run the tables on a layout; ``prefetch`` messages reserved per child."""
+    return World(layout, tables, prefetch=prefetch).run()

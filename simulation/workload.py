@@ -1,0 +1,172 @@
+"""From a scenario and a calibration to the tables of a run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from simulation.calibration import Calibration, TaskDemand
+from simulation.layout import Layout
+from simulation.scenario import Scenario
+from simulation.tables import Floats, Machine, Stream, Tables, Window
+from worker.policy import Daily, Every
+from worker.policy.tasks import TIMEZONE
+
+DRAWS = 4096
+"""Length of a stream: more messages of a task than an hour has."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Happenings:
+    """What happens to the workers in a run, wherever it was described or recorded.
+
+    ``onsets``: (published_at, riders), epoch seconds; ``syncs``: when a timetable sync
+    is published besides its daily tick.
+    """
+
+    start_at: float
+    end_at: float
+    onsets: tuple[tuple[float, int], ...]
+    windows: tuple[Window, ...] = ()
+    syncs: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, scenario: Scenario, *, start_at: float) -> "Happenings":
+        """What the scenario describes, begun at ``start_at``."""
+        onsets, windows, syncs = [], [], []
+        for event in scenario.events():
+            at = start_at + event.at_s
+            if event.kind == "delay":
+                lines = [event.line] if event.line >= 0 else range(scenario.lines)
+                riders = sum(len(scenario.commuters_of(line)) for line in lines)
+                onsets.append((at, riders))
+            elif event.kind == "sync":
+                syncs.append(at)
+            else:
+                windows.append(
+                    Window(
+                        start_at=at,
+                        end_at=at + event.duration_s,
+                        kind=event.kind,
+                        value=event.value,
+                    )
+                )
+        return cls(
+            start_at=start_at,
+            end_at=start_at + scenario.duration_s,
+            onsets=tuple(onsets),
+            windows=tuple(windows),
+            syncs=tuple(syncs),
+        )
+
+
+def stream(*names: str | int) -> np.random.Generator:
+    """The random stream of that name: the same names, the same numbers, and no other
+    stream's draws change it.
+    """
+    words = [
+        name if isinstance(name, int) else int.from_bytes(name.encode(), "little")
+        for name in names
+    ]
+    return np.random.default_rng(np.random.SeedSequence(words))
+
+
+def tables_of(
+    happenings: Happenings,
+    calibration: Calibration,
+    layout: Layout,
+    *,
+    seed: int = 1,
+    replication: int = 0,
+    machine: Machine | None = None,
+    uncertain: bool = True,
+) -> Tables:
+    """Draw a run: one replication of what happens, on the calibrated demands.
+
+    ``uncertain``: each replication first resamples the calibration's own samples, so
+    that a handful of measured attempts is not taken for the whole truth.
+    """
+    ticks = _ticks(happenings, calibration, layout, (seed, replication))
+    return Tables(
+        start_at=happenings.start_at,
+        end_at=happenings.end_at,
+        tick_at=[at for at, _ in ticks],
+        tick_task=[task for _, task in ticks],
+        streams={
+            name: drawn(
+                calibration.demands[name], seed, replication, uncertain=uncertain
+            )
+            for name in layout.tasks
+            if name in calibration.demands
+        },
+        machine=machine or calibration.machine,
+        onset_at=[at for at, _ in happenings.onsets],
+        onset_riders=[riders for _, riders in happenings.onsets],
+        windows=happenings.windows,
+        arrivals=calibration.arrivals,
+    )
+
+
+def drawn(
+    demand: TaskDemand,
+    seed: int,
+    replication: int,
+    *,
+    uncertain: bool,
+    draws: int = DRAWS,
+) -> Stream:
+    """A stream of ``draws`` demands, resampled jointly from the measured attempts."""
+    rng = stream(seed, replication, demand.task)
+    measured = len(demand.io_s)
+    pool = rng.integers(measured, size=measured) if uncertain else np.arange(measured)
+    rows = pool[rng.integers(measured, size=draws)]
+    return Stream(
+        io_s=np.asarray(demand.io_s)[rows],
+        cpu_s=np.asarray(demand.cpu_s)[rows],
+        rss_mib=np.asarray(demand.rss_mib)[rows],
+        luck=rng.random(draws),
+        chance=rng.random(draws),
+        io_per_unit_s=demand.io_per_unit_s,
+        cpu_per_unit_s=demand.cpu_per_unit_s,
+        failure=demand.failure,
+    )
+
+
+def slots(row: Every | Daily, start_at: float, end_at: float) -> Floats:
+    """The instants in [start, end) at which a tick is due, epoch seconds."""
+    if isinstance(row, Every):
+        first = np.ceil(start_at / row.period_s) * row.period_s
+        return np.arange(first, end_at, row.period_s, dtype=np.float64)
+    zone = ZoneInfo(TIMEZONE)
+    day = datetime.fromtimestamp(start_at, zone).date()
+    due: list[float] = []
+    while True:
+        at = datetime(
+            day.year, day.month, day.day, row.hour, row.minute, tzinfo=zone
+        ).timestamp()
+        if at >= end_at:
+            return np.array(due, dtype=np.float64)
+        if at >= start_at:
+            due.append(at)
+        day += timedelta(days=1)
+
+
+def _ticks(
+    happenings: Happenings,
+    calibration: Calibration,
+    layout: Layout,
+    seeds: Sequence[int],
+) -> list[tuple[float, str]]:
+    """What beat publishes, in order of time: each slot, a measured lag later."""
+    rng = stream(*seeds, "beat")
+    lags = np.asarray(calibration.beat_lag_s)
+    due = [
+        (float(at + lags[rng.integers(len(lags))]), task.name)
+        for task in layout.tasks.values()
+        if task.tick is not None and task.name in calibration.demands
+        for at in slots(task.tick, happenings.start_at, happenings.end_at)
+    ]
+    due += [(at, "gtfs_static_sync") for at in happenings.syncs]
+    return sorted(tick for tick in due if tick[0] < happenings.end_at)
