@@ -12,9 +12,10 @@ from kombu.exceptions import OperationalError
 from worker import celeryconfig, env
 from worker.errors import TransientError
 from worker.policy import Policy
+from worker.reliability import watchdog
 from worker.tasks.shell import Shell
 from worker.tasks.world import one_per_process, world
-from worker.telemetry import recording
+from worker.telemetry import gauges, signals
 
 
 def make_app(settings: env.Settings, policy: Policy) -> Celery:
@@ -33,6 +34,8 @@ def make_app(settings: env.Settings, policy: Policy) -> Celery:
     for name in policy.tasks:
         shell: Shell = getattr(import_module(f"worker.tasks.{name}"), name)
         shell.register(app, here)
+    for beside_the_tasks in (signals.connect, gauges.install, watchdog.install):
+        beside_the_tasks(app, policy, lambda: here().redis)
     return app
 
 
@@ -46,6 +49,4 @@ def _stamp(headers: dict[str, Any] | None = None, **_: object) -> None:
 
 
 _settings = env.settings()
-_policy = _settings.policy()
-app = make_app(_settings, _policy)
-recording.connect(app, _policy, _settings)
+app = make_app(_settings, _settings.policy())
