@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import pytest
 import redis
 
@@ -114,7 +115,11 @@ def migrated_template(servers: Servers) -> Iterator[str]:
 def database(servers: Servers, migrated_template: str) -> Iterator[Database]:
     """A migrated database of the test's own."""
     with copied_database(servers.admin_database_url, like=migrated_template) as name:
-        yield _database(servers, name)
+        copied = _database(servers, name)
+        with psycopg.connect(copied.admin_url) as db:
+            # A copy does not bring the privileges on the database itself.
+            db.execute(f'grant create on database "{name}" to worker_loader'.encode())
+        yield copied
 
 
 @pytest.fixture
