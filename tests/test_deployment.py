@@ -224,21 +224,20 @@ def started(
 
 @pytest.mark.slow
 def test_the_services_start_from_the_base_install_and_do_their_ticks(
-    image, servers, tmp_path
+    image, redis_url, empty_database, tmp_path
 ):
     project = services(evaluated())
     values = {
-        "REDIS_URL": servers.redis_url,
-        "DATABASE_URL": servers.database_url,
-        "DATABASE_ADMIN_URL": servers.admin_database_url,
+        "REDIS_URL": redis_url,
+        "DATABASE_URL": empty_database.url,
+        "DATABASE_ADMIN_URL": empty_database.admin_url,
         "NSW_API_KEY": "key",
         "APNS_KEY": _p8(),
         "APNS_KEY_ID": "KEY1234567",
         "APNS_TEAM_ID": "TEAM123456",
         "APNS_TOPIC": "au.example.transit",
     }
-    cache = redis.Redis.from_url(servers.redis_url)
-    cache.flushdb()
+    cache = redis.Redis.from_url(redis_url)
     for command in project["bg"]["deploy"]["preDeployCommand"]:
         subprocess.run(
             shlex.split(command),
