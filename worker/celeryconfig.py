@@ -9,7 +9,7 @@ from typing import Any
 
 from celery.beat import BeatLazyFunc
 from celery.schedules import BaseSchedule, schedstate
-from kombu import Queue
+from kombu.entity import Exchange, Queue
 
 from worker.policy import Daily, Every, Policy, Pool, Task
 from worker.policy.tasks import TIMEZONE
@@ -41,11 +41,15 @@ def settings(policy: Policy, redis_url: str | None) -> dict[str, Any]:
         "visibility_timeout": broker.visibility_timeout_s,
         "result_backend": None,
         "task_ignore_result": True,
-        "task_queues": [Queue(name) for name in policy.queues],
+        "task_queues": [_queue(name) for name in policy.queues],
         "task_default_queue": policy.queues[0],
         "task_create_missing_queues": False,
-        "task_routes": {task.name: {"queue": task.queue} for task in policy.tasks.values()},
-        "task_annotations": {task.name: options(task) for task in policy.tasks.values()},
+        "task_routes": {
+            task.name: {"queue": task.queue} for task in policy.tasks.values()
+        },
+        "task_annotations": {
+            task.name: options(task) for task in policy.tasks.values()
+        },
         "task_acks_late": False,
         "task_reject_on_worker_lost": False,  # alone it loops for ever on Redis
         "task_retry_on_worker_lost": True,
@@ -75,6 +79,12 @@ def settings(policy: Policy, redis_url: str | None) -> dict[str, Any]:
         "beat_max_loop_interval": broker.beat_max_loop_s,
         "beat_schedule": ticks(policy),
     }
+
+
+def _queue(name: str) -> Queue:
+    # Exchange and key of its own: by default every queue would share the first one's.
+    exchange = Exchange(name, type="direct")
+    return Queue(name, exchange, routing_key=name)
 
 
 def options(task: Task) -> dict[str, Any]:

@@ -37,7 +37,9 @@ def _become_celery(*arguments: str) -> None:
 
 
 def _add_pool(pool: Pool) -> None:
-    @door.command(pool.name, rich_help_panel=RUN, help=f"Serve {', '.join(pool.queues)}.")
+    @door.command(
+        pool.name, rich_help_panel=RUN, help=f"Serve {', '.join(pool.queues)}."
+    )
     def run() -> None:
         row = env.settings().policy().pools[pool.name]
         _become_celery("worker", *celeryconfig.worker_arguments(row))

@@ -16,7 +16,7 @@ from worker.policy import POLICY, Policy, apply_settings
 
 
 class Settings(BaseSettings):
-    """One field per variable; the description is what `worker table environment` says."""
+    """One field per variable; `worker table environment` prints the descriptions."""
 
     model_config = SettingsConfigDict(extra="ignore", frozen=True)
 
@@ -56,7 +56,9 @@ class Settings(BaseSettings):
     @classmethod
     def _is_redis(cls, url: SecretStr | None) -> SecretStr | None:
         if url is not None:
-            _check_url("REDIS_URL", url, ("redis", "rediss"), "redis://127.0.0.1:6379/0")
+            _check_url(
+                "REDIS_URL", url, ("redis", "rediss"), "redis://127.0.0.1:6379/0"
+            )
         return url
 
     @field_validator("database_url", "database_admin_url")

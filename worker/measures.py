@@ -136,14 +136,16 @@ def _throughput(run: Recorded) -> float:
 
 def _utilization(run: Recorded) -> float:
     """Busy child-seconds among the child-seconds that the pools had."""
-    children = sum({s.label: s.value for s in run.samples if s.name == "children"}.values())
+    children = sum(
+        {s.label: s.value for s in run.samples if s.name == "children"}.values()
+    )
     if not children or run.duration_s <= 0:
         return math.nan
     busy = math.fsum(record.service_s for record in run.tasks)
     return busy / (children * run.duration_s)
 
 
-def _mean_queue_length(run: Recorded) -> float:
+def _mean_queue(run: Recorded) -> float:
     """By Little's law: the waiting of all messages, spread over the window."""
     if run.duration_s <= 0:
         return math.nan
@@ -192,8 +194,10 @@ MEASURES: dict[str, Measure] = {
                  _of_samples("usd_per_month", 1.0), "platform cost"),
         _measure("throughput_per_s", "1/s", "tasks", _throughput, "attempts started"),
         _measure("utilization", "share", "tasks", _utilization, "children busy"),
-        _measure("mean_queue_length", "messages", "tasks", _mean_queue_length, "waiting"),
-        _measure("mean_sojourn_s", "s", "tasks", _sojourn(None), "enqueued to finished"),
+        _measure("mean_queue_length", "messages", "tasks", _mean_queue,
+                 "waiting, by Little's law"),
+        _measure("mean_sojourn_s", "s", "tasks", _sojourn(None),
+                 "enqueued to finished"),
         _measure("p50_sojourn_s", "s", "tasks", _sojourn(0.50), "enqueued to finished"),
         _measure("p95_sojourn_s", "s", "tasks", _sojourn(0.95), "enqueued to finished"),
         _measure("p99_sojourn_s", "s", "tasks", _sojourn(0.99), "enqueued to finished"),

@@ -35,7 +35,9 @@ def test_a_lost_worker_is_retried_within_bounds_not_rejected_for_ever() -> None:
 
     assert conf["task_retry_on_worker_lost"] is True
     assert conf["task_reject_on_worker_lost"] is False
-    assert all(row["max_retries"] is not None for row in conf["task_annotations"].values())
+    assert all(
+        row["max_retries"] is not None for row in conf["task_annotations"].values()
+    )
 
 
 def test_a_pools_memory_ceiling_is_told_in_kib() -> None:
@@ -46,7 +48,9 @@ def test_a_pools_memory_ceiling_is_told_in_kib() -> None:
     assert f"--max-memory-per-child={pool.max_memory_per_child_mib * 1024}" in words
 
 
-def _schedule_at(clock: list[float], tick: Every | Daily, expires_s: int) -> SlotSchedule:
+def _schedule_at(
+    clock: list[float], tick: Every | Daily, expires_s: int
+) -> SlotSchedule:
     schedule = SlotSchedule(tick, expires_s)
     schedule.nowfun = lambda: datetime.fromtimestamp(clock[0], UTC)
     return schedule

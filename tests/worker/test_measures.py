@@ -18,7 +18,9 @@ def push(name: str, published_at: float, arrived_at: float | None) -> Delivery:
     )  # fmt: skip
 
 
-def attempt(start: float, end: float, outcome: Outcome = Outcome.SUCCEEDED) -> TaskRecord:
+def attempt(
+    start: float, end: float, outcome: Outcome = Outcome.SUCCEEDED
+) -> TaskRecord:
     return TaskRecord(
         task_id=f"{start}", attempt=0, task="upkeep", queue="normal", worker="bg",
         enqueued_at=start - 1, started_at=start, finished_at=end, outcome=outcome,
@@ -60,7 +62,9 @@ def test_a_lost_push_is_late_and_a_second_arrival_is_a_duplicate() -> None:
 def test_success_is_judged_among_attempts_that_were_meant_to_work() -> None:
     outcomes = [Outcome.SUCCEEDED, Outcome.SUCCEEDED, Outcome.SKIPPED, Outcome.RETRIED,
                 Outcome.KILLED, Outcome.EXPIRED]  # fmt: skip
-    run = Recorded(tasks=[attempt(n, n + 1, o) for n, o in enumerate(outcomes, start=1)])
+    run = Recorded(
+        tasks=[attempt(n, n + 1, o) for n, o in enumerate(outcomes, start=1)]
+    )
 
     assert MEASURES["success_rate"].function(run) == 0.5
 

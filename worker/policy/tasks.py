@@ -96,8 +96,8 @@ class Task:
     def __post_init__(self) -> None:
         if not 0 < self.soft_time_limit_s < self.time_limit_s:
             raise PolicyError(
-                f"tasks.{self.name}: soft_time_limit_s {self.soft_time_limit_s} must lie "
-                f"between 0 and time_limit_s {self.time_limit_s}"
+                f"tasks.{self.name}: soft_time_limit_s {self.soft_time_limit_s} must "
+                f"lie between 0 and time_limit_s {self.time_limit_s}"
             )
         if self.max_retries < 0 or self.expires_s < 1:
             raise PolicyError(
@@ -110,7 +110,9 @@ class Task:
                 f"retry_backoff_max_s {self.retry_backoff_max_s}"
             )
         if self.ack not in ("early", "late"):
-            raise PolicyError(f"tasks.{self.name}: ack is early or late, not {self.ack}")
+            raise PolicyError(
+                f"tasks.{self.name}: ack is early or late, not {self.ack}"
+            )
 
     @property
     def longest_countdown_s(self) -> int:
