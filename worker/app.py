@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any
 
 from celery import Celery
-from celery.signals import before_task_publish
+from celery.signals import before_task_publish, setup_logging
 from kombu.exceptions import OperationalError
 
 from worker import celeryconfig, env
@@ -15,7 +15,7 @@ from worker.policy import Policy
 from worker.reliability import watchdog
 from worker.tasks.shell import Shell
 from worker.tasks.world import one_per_process, world
-from worker.telemetry import gauges, signals
+from worker.telemetry import gauges, logs, signals
 
 
 def make_app(settings: env.Settings, policy: Policy) -> Celery:
@@ -46,6 +46,12 @@ def _stamp(headers: dict[str, Any] | None = None, **_: object) -> None:
         eta = headers.get("eta")
         due_at = datetime.fromisoformat(eta).timestamp() if eta else 0.0
         headers["enqueued_at"] = max(time.time(), due_at)
+
+
+@setup_logging.connect
+def _log(**_: object) -> None:
+    """Log our way; being connected, it also keeps Celery from its own."""
+    logs.configure(_settings.log_level)
 
 
 _settings = env.settings()

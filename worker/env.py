@@ -6,6 +6,7 @@ Read by ``app`` and ``cli`` and handed on; secrets never reach a repr or a log.
 import os
 import tempfile
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -50,7 +51,9 @@ class Settings(BaseSettings):
         description="downloaded bundles are kept here between tries",
     )
     policy_set: str = Field("", description="PATH=VALUE ..., varies the policy, loudly")
-    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="DEBUG, INFO, WARNING or ERROR"
+    )
 
     @field_validator("redis_url")
     @classmethod
