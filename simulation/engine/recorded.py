@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from itertools import count
 
+import numpy as np
+
 from simulation.engine.journal import Batch, Line
 from simulation.engine.outside import POLL
 from simulation.engine.world import Result
 from simulation.gauges import gauges
 from simulation.layout import Layout
-from simulation.tables import Tables
+from simulation.tables import Floats, Tables
 from worker.measures import Recorded
 from worker.records import Delivery, Sample, TaskRecord
 
@@ -22,7 +24,7 @@ def recorded(
     record, as with a real run.
     """
     tables = result.tables
-    tasks = [_task_record(line, layout) for line in result.journal.lines]
+    tasks = task_records(result, layout)
     samples: list[Sample] = [
         Sample(
             at=tables.start_at,
@@ -45,6 +47,27 @@ def recorded(
         started_at=tables.start_at,
         finished_at=tables.end_at,
     )
+
+
+def pushes(result: Result) -> tuple[Floats, Floats]:
+    """(published_at, arrived_at) of each push, as arrays: what a sweep needs."""
+    published: list[Floats] = [np.empty(0)]
+    arrived: list[Floats] = [np.empty(0)]
+    for batch in result.journal.batches:
+        onsets = [onset for onset, _ in batch.portions]
+        riders = [riders for _, riders in batch.portions]
+        total = sum(riders)
+        step = (batch.last_at - batch.first_at) / total
+        arrived.append(batch.first_at + step * np.arange(1, total + 1))
+        published.append(
+            np.repeat([result.tables.onset_at[onset] for onset in onsets], riders)
+        )
+    return np.concatenate(published), np.concatenate(arrived)
+
+
+def task_records(result: Result, layout: Layout) -> list[TaskRecord]:
+    """The attempts alone."""
+    return [_task_record(line, layout) for line in result.journal.lines]
 
 
 def _task_record(line: Line, layout: Layout) -> TaskRecord:

@@ -1,0 +1,261 @@
+"""Users by layouts: the hour of a storm, on every layout with the same luck."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+
+from simulation.assumptions import assumed
+from simulation.calibration import PUSH, Calibration
+from simulation.cost import bill
+from simulation.engine import simulate
+from simulation.engine.outside import POLL
+from simulation.engine.recorded import pushes, task_records
+from simulation.gauges import feed_age_s, gauges, instants
+from simulation.layout import Layout
+from simulation.layouts import LAYOUTS
+from simulation.memory import pool_mib
+from simulation.tables import Machine, Tables, Window
+from simulation.workload import Happenings, stream, tables_of
+from worker.measures import MEASURES, Recorded
+from worker.policy import POLICY, Policy
+from worker.policy.objectives import LATE_PUSH_S
+from worker.records import Sample, TaskRecord
+
+HOUR_S = 3600.0
+PEAK_AT = 1_772_398_800.0  # Monday 2 March 2026, 08:00 in Sydney
+SETTLE_S = 120.0
+TRICKLE = 60
+"""Ordinary onsets of a peak hour: small delays of single trips."""
+
+TASK_MEASURES = ("queue_wait_p95_s", "success_rate")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """One layout at one number of users: measure -> mean over hours and interval."""
+
+    users: int
+    layout: str
+    measures: Mapping[str, float]
+    intervals: Mapping[str, tuple[float, float]]
+    hours: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Users, layout, then each measure; intervals beside them."""
+        return {
+            "users": self.users,
+            "layout": self.layout,
+            **{name: _plain(value) for name, value in self.measures.items()},
+            "intervals": {
+                name: [_plain(end) for end in ends]
+                for name, ends in self.intervals.items()
+            },
+            "hours": self.hours,
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hour:
+    """What one modelled hour showed; ``samples`` are its gauges where asked for."""
+
+    measures: Mapping[str, float]
+    samples: Sequence[Sample] = field(default=())
+
+
+def storm_hour(
+    users: int, *, seed: int, replication: int, storm: bool = True
+) -> Happenings:
+    """A weekday's busiest hour with a disruption and, late, a timetable sync.
+
+    The storm concerns a share of the riders that is drawn from Beta(2, 12), all at
+    once: the worst that a share can do. Every fourth storm meets an APNs that throttles
+    for five minutes, 8 s a round: the brief's worst case of 10 s a batch. The same
+    replication is the same hour whatever the users and the layout.
+    """
+    rng = stream(seed, replication, "hour")
+    share = float(rng.beta(assumed("storm_alpha"), assumed("storm_beta")))
+    storm_at = PEAK_AT + float(rng.uniform(600, 2400))
+    sync_at = PEAK_AT + float(rng.uniform(60, 1800))
+    small_at = PEAK_AT + np.sort(rng.uniform(0, HOUR_S - SETTLE_S, TRICKLE))
+    a_user = assumed("pushes_per_user_day") * assumed("peak_hour_share")
+    small = rng.multinomial(round(users * a_user), np.full(TRICKLE, 1 / TRICKLE))
+    onsets = [
+        (float(at), int(riders)) for at, riders in zip(small_at, small, strict=True)
+    ]
+    throttled = Window(
+        start_at=storm_at, end_at=storm_at + 300.0, kind="apns_slow", value=8.0
+    )
+    if storm:
+        onsets.append((storm_at, round(users * share)))
+    return Happenings(
+        start_at=PEAK_AT,
+        end_at=PEAK_AT + HOUR_S,
+        onsets=tuple(sorted(onsets)),
+        windows=(throttled,) if storm and replication % 4 == 3 else (),
+        syncs=(sync_at,) if storm else (),
+    )
+
+
+def deployed(calibration: Calibration) -> Calibration:
+    """The calibration as it holds on the platform: pushes travel to Apple and back."""
+    push = calibration.demands[PUSH]
+    away = replace(push, io_s=tuple(io_s + assumed("apns_rtt_s") for io_s in push.io_s))
+    return replace(calibration, demands={**calibration.demands, PUSH: away})
+
+
+def platform(calibration: Calibration, policy: Policy = POLICY) -> Machine:
+    """Cores of the services that run the pools, with the measured overheads."""
+    cores = sum(policy.services[name].vcpu for name in policy.pools)
+    return replace(calibration.machine, v_eff=cores)
+
+
+def hour(
+    happenings: Happenings,
+    calibration: Calibration,
+    layout: Layout,
+    machine: Machine,
+    *,
+    seed: int,
+    replication: int,
+    gauges_every_s: float | None = None,
+) -> Hour:
+    """Simulate one hour and measure it; with gauges where a period is given."""
+    tables = tables_of(
+        happenings,
+        calibration,
+        layout,
+        seed=seed,
+        replication=replication,
+        machine=machine,
+    )
+    result = simulate(layout, tables)
+    records = task_records(result, layout)
+    seen = Recorded(
+        tasks=records,
+        samples=[
+            Sample(at=tables.start_at, name="children", label=name, value=p.children)
+            for name, p in layout.pools.items()
+        ],
+        started_at=tables.start_at,
+        finished_at=tables.end_at,
+    )
+    published, arrived = pushes(result)
+    due = published <= tables.end_at - SETTLE_S
+    took = arrived[due] - published[due]
+    expected = sum(
+        riders for at, riders in happenings.onsets if at <= tables.end_at - SETTLE_S
+    )
+    lost = max(0, expected - len(took))
+    late = (float((took > LATE_PUSH_S).sum()) + lost) / max(1, expected)
+    took = np.concatenate([took, np.full(lost, SETTLE_S)])
+    age = feed_age_s(records, POLL, instants(tables.start_at, tables.end_at, 5.0))
+    measures = {
+        "late_push_fraction": late,
+        "p50_push_s": _quantile(took, 0.50),
+        "p95_push_s": _quantile(took, 0.95),
+        "p99_push_s": _quantile(took, 0.99),
+        "realtime_age_p99_s": _quantile(age[np.isfinite(age)], 0.99),
+        **{name: MEASURES[name].function(seen) for name in TASK_MEASURES},
+        "utilization": MEASURES["utilization"].function(seen),
+    }
+    if gauges_every_s is None:
+        return Hour(measures=measures)
+    watched = gauges(
+        records, tables.start_at, tables.end_at, every_s=gauges_every_s, poll=POLL
+    )
+    watched += busy_share(records, layout.children, tables, gauges_every_s)
+    return Hour(measures=measures, samples=watched)
+
+
+def busy_share(
+    records: Sequence[TaskRecord], children: int, tables: Tables, every_s: float
+) -> list[Sample]:
+    """Samples ``cpu_share``: CPU seconds given in a period over those of the cores."""
+    cores = tables.machine.v_eff or children
+    edges = np.arange(tables.start_at, tables.end_at, every_s)
+    used = np.zeros(len(edges))
+    for record in records:
+        if record.started_at is None:
+            continue
+        first, last = np.searchsorted(edges, (record.started_at, record.finished_at))
+        used[first - 1 : last] += record.cpu_s / max(1, last - first + 1)
+    shares = np.minimum(1.0, used / (cores * every_s))
+    return [
+        Sample(at=at + every_s, name="cpu_share", label="all", value=share)
+        for at, share in zip(edges.tolist(), shares.tolist(), strict=True)
+    ]
+
+
+def sweep(
+    calibration: Calibration,
+    users: Sequence[int],
+    *,
+    policy: Policy = POLICY,
+    layouts: Sequence[str] = tuple(LAYOUTS),
+    hours: int = 24,
+    seed: int = 1,
+    jobs: int = -1,
+) -> list[Row]:
+    """Every layout at every number of users, over the same ``hours`` hours."""
+    here = deployed(calibration)
+    machine = platform(calibration, policy)
+    cells = [(number, name) for number in users for name in layouts]
+    rows = Parallel(n_jobs=jobs)(
+        delayed(_cell)(here, number, name, policy, machine, hours, seed)
+        for number, name in cells
+    )
+    return list(rows)
+
+
+def _cell(
+    calibration: Calibration,
+    users: int,
+    name: str,
+    policy: Policy,
+    machine: Machine,
+    hours: int,
+    seed: int,
+) -> Row:
+    layout = Layout.of(LAYOUTS[name].of(policy))
+    seen = [
+        hour(
+            storm_hour(users, seed=seed, replication=replication),
+            calibration,
+            layout,
+            machine,
+            seed=seed,
+            replication=replication,
+        ).measures
+        for replication in range(hours)
+    ]
+    table = {key: np.array([each[key] for each in seen]) for key in seen[0]}
+    rng = stream(seed, "sweep")
+    picks = rng.integers(hours, size=(400, hours))
+    measures = {key: float(np.nanmean(values)) for key, values in table.items()}
+    intervals = {
+        key: _interval(np.nanmean(values[picks], axis=1))
+        for key, values in table.items()
+    }
+    month = bill(calibration, layout, users)
+    measures["memory_mib"] = sum(pool_mib(calibration, layout).values())
+    measures["usd_per_month"] = month.platform_usd
+    intervals["usd_per_month"] = month.interval
+    return Row(
+        users=users, layout=name, measures=measures, intervals=intervals, hours=hours
+    )
+
+
+def _quantile(values: np.ndarray[Any, np.dtype[np.float64]], share: float) -> float:
+    return float(np.quantile(values, share)) if len(values) else float("nan")
+
+
+def _interval(draws: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float]:
+    low, high = np.quantile(draws, (0.025, 0.975))
+    return float(low), float(high)
+
+
+def _plain(value: float) -> float | None:
+    return round(float(value), 5) if np.isfinite(value) else None
