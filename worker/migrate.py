@@ -1,7 +1,7 @@
 """Migrations: numbered SQL files, applied in order, once, each in a transaction.
 
-A file that was applied never changes: its checksum is kept, and a difference is refused.
-Works on PostgreSQL 15 to 18 and on Supabase, as a role that owns the database.
+A file that was applied never changes: its checksum is kept, and a difference is
+refused. Works on PostgreSQL 15 to 18 and on Supabase, as a role that owns the database.
 """
 
 import hashlib

@@ -13,7 +13,7 @@ from worker.policy.broker import Broker
 
 def queue_depth(redis: Redis, broker: Broker, queue: str) -> int:
     """Messages that wait in a queue; those a worker holds are not counted."""
-    return int(redis.llen(_list_of(broker, queue)))  # type: ignore[arg-type]
+    return int(redis.llen(_list_of(broker, queue)))
 
 
 def oldest_enqueued_at(redis: Redis, broker: Broker, queue: str) -> float | None:
@@ -30,7 +30,7 @@ def oldest_enqueued_at(redis: Redis, broker: Broker, queue: str) -> float | None
 
 def unacknowledged(redis: Redis, broker: Broker) -> int:
     """Messages that workers hold and have not acknowledged yet, over all queues."""
-    return int(redis.hlen(f"{broker.key_prefix}unacked"))  # type: ignore[arg-type]
+    return int(redis.hlen(f"{broker.key_prefix}unacked"))
 
 
 def _list_of(broker: Broker, queue: str) -> str:

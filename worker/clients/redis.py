@@ -51,7 +51,7 @@ def connect(url: str, *, policy: Policy) -> redis.Redis:
             "anyone on the way could read and write every key"
         )
     broker = policy.broker
-    return _Client.from_url(  # type: ignore[no-any-return]
+    return _Client.from_url(
         url,
         socket_timeout=broker.socket_timeout_s,
         socket_connect_timeout=broker.socket_connect_timeout_s,
@@ -73,7 +73,7 @@ class _Pipeline(Pipeline):
 class _Client(redis.Redis):
     def execute_command(self, *args: Any, **options: Any) -> Any:
         with _named(str(args[0])):
-            return super().execute_command(*args, **options)
+            return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
 
     def pipeline(
         self, transaction: bool = True, shard_hint: str | None = None

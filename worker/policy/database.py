@@ -21,8 +21,8 @@ class Role:
     def __post_init__(self) -> None:
         if not 0 < self.lock_timeout_s <= self.statement_timeout_s:
             raise PolicyError(
-                f"database.roles.{self.name}: lock_timeout_s {self.lock_timeout_s} must "
-                f"lie between 0 and statement_timeout_s {self.statement_timeout_s}"
+                f"database.roles.{self.name}: lock_timeout_s {self.lock_timeout_s} "
+                f"must lie between 0 and statement_timeout_s {self.statement_timeout_s}"
             )
 
     @property

@@ -39,14 +39,14 @@ class Recording:
     def __post_init__(self) -> None:
         if self.lease_renew_every_s * 3 > self.lease_ttl_s:
             raise PolicyError(
-                f"recording.lease_ttl_s {self.lease_ttl_s} must be at least three times "
-                f"lease_renew_every_s {self.lease_renew_every_s}: one missed renewal "
-                "must not lose the lease"
+                f"recording.lease_ttl_s {self.lease_ttl_s} must be at least three "
+                f"times lease_renew_every_s {self.lease_renew_every_s}: one missed "
+                "renewal must not lose the lease"
             )
         if self.watchdog_period_s * 2 > self.wedged_after_s:
             raise PolicyError(
-                f"recording.wedged_after_s {self.wedged_after_s} must be at least twice "
-                f"watchdog_period_s {self.watchdog_period_s}"
+                f"recording.wedged_after_s {self.wedged_after_s} must be at least "
+                f"twice watchdog_period_s {self.watchdog_period_s}"
             )
         if min(self.stream_cap, self.flush_batch, self.gauge_period_s) < 1:
             raise PolicyError("recording: caps, batches and periods must be positive")

@@ -52,7 +52,7 @@ def park(redis: Redis, letter: DeadLetter, recording: Recording) -> None:
 
 def listed(redis: Redis, *, task: str | None = None) -> list[DeadLetter]:
     """Every kept letter, the newest first; of one task where it is named."""
-    ids = redis.zrevrange(keys.DEAD_LETTERS, 0, -1)
+    ids: Any = redis.zrevrange(keys.DEAD_LETTERS, 0, -1)
     every = read(redis, [letter_id.decode() for letter_id in ids])
     return [letter for letter in every if task in (None, letter.task)]
 

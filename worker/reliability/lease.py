@@ -87,14 +87,15 @@ def held(
     owner = secrets.token_hex(16)
     key = keys.lease(name)
     if not redis.set(key, owner, nx=True, px=int(ttl_s * 1000)):
-        left_s = max(0, redis.pttl(key)) / 1000  # type: ignore[operator]
+        left_s = max(0, redis.pttl(key)) / 1000
         raise TransientError(
             f"another holder has the lease {name}, for {left_s:.0f} s if it is dead; "
             "this attempt left it alone"
         )
     stop = threading.Event()
     try:
-        lease = Lease(name=name, owner=owner, fence=_next_fence(connection, name, owner))
+        fence = _next_fence(connection, name, owner)
+        lease = Lease(name=name, owner=owner, fence=fence)
         renewal = threading.Thread(
             target=_renew,
             args=(redis, lease, stop, ttl_s, renew_every_s),

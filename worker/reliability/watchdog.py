@@ -66,8 +66,8 @@ class Watchdog:
         if now - self._stands_since < self.patience_s:
             return None
         return (
-            f"{look.waiting} messages wait, {look.idle_children} children are idle, and "
-            f"nothing was started for {now - self._stands_since:.0f} s"
+            f"{look.waiting} messages wait, {look.idle_children} children are idle, "
+            f"and nothing was started for {now - self._stands_since:.0f} s"
         )
 
     def forget(self) -> None:

@@ -91,7 +91,8 @@ def flush_samples(redis: Redis, db: Connection, recording: Recording) -> int:
 
 def flush_dead_letters(redis: Redis, db: Connection) -> int:
     """Copy the letters that PostgreSQL does not have yet; they stay in Redis too."""
-    unsaved = [each.decode() for each in redis.smembers(keys.DEAD_LETTERS_UNSAVED)]
+    members: Any = redis.smembers(keys.DEAD_LETTERS_UNSAVED)
+    unsaved = [each.decode() for each in members]
     if not unsaved:
         return 0
     letters = dead_letters.read(redis, unsaved)
@@ -118,7 +119,7 @@ def _flush(
 ) -> int:
     """Write what is new since the last flush, commit, then let go of what is old."""
     mark = keys.flushed(stream)
-    last = redis.get(mark)
+    last: Any = redis.get(mark)
     after = f"({last.decode()}" if last else "-"
     entries: Any = redis.xrange(stream, min=after, count=recording.flush_batch)
     if not entries:

@@ -24,7 +24,8 @@ log = logging.getLogger(__name__)
 
 def of_queues(redis: Redis, policy: Policy, *, now: float) -> list[Sample]:
     """Depth and the oldest message's age, of each queue; age 0 when nothing waits."""
-    found = [_sample(now, "unacknowledged", "", broker.unacknowledged(redis, policy.broker))]
+    held = broker.unacknowledged(redis, policy.broker)
+    found = [_sample(now, "unacknowledged", "", held)]
     for queue in policy.queues:
         depth = broker.queue_depth(redis, policy.broker, queue)
         since = broker.oldest_enqueued_at(redis, policy.broker, queue)
@@ -46,7 +47,9 @@ def of_tasks(redis: Redis, policy: Policy, *, now: float) -> list[Sample]:
     ]
 
 
-def of_processes(worker: Any, cpu_before: dict[str, float], *, now: float) -> list[Sample]:
+def of_processes(
+    worker: Any, cpu_before: dict[str, float], *, now: float
+) -> list[Sample]:
     """Memory and processor time of a worker's parent and children.
 
     ``worker`` is Celery's WorkController; ``cpu_before`` holds the last reading by

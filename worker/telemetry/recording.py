@@ -204,5 +204,6 @@ def _append(pipe: Any, recording: Recording, kind: str, text: str) -> None:
 
 def _given_up(task: str, task_id: str, error: Exception) -> None:
     log.warning(
-        "record not written", extra={"task": task, "task_id": task_id, "error": str(error)}
+        "record not written",
+        extra={"task": task, "task_id": task_id, "error": str(error)},
     )
