@@ -2,33 +2,92 @@
 
 from dataclasses import dataclass
 
+from worker.errors import PolicyError
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Matching:
-    """Which delays are worth a notification."""
+    """What is told, and how often.
 
-    min_delay_s: int
-    bucket_s: int
+    A rider is told of a line once for each size of delay (``realtime.delay_buckets_s``)
+    in ``told_again_after_s`` of the timetable; ``max_per_rider_hour`` bounds everything
+    together. An alert is told from ``alert_lead_s`` before the rider's window opens.
+    """
+
+    told_again_after_s: int
     max_per_rider_hour: int
+    alert_lead_s: int
+    kept_days: int
     reason: str
+
+    def __post_init__(self) -> None:
+        if min(self.told_again_after_s, self.max_per_rider_hour, self.kept_days) < 1:
+            raise PolicyError("matching: every number must be positive")
+        if 86_400 % self.told_again_after_s:
+            raise PolicyError(
+                f"matching.told_again_after_s {self.told_again_after_s} must divide a day"
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Push:
-    """How notifications leave."""
+    """How notifications leave.
+
+    ``streams`` bounds requests in flight, below what the peer allows. A claim lasts
+    for the task's hard limit and ``claim_margin_s``. ``send_budget_s``: from the first
+    byte of a batch to its last answer. A notification that may be tried again waits
+    ``retry_s``, doubled each time up to ``retry_max_s``, at most ``max_attempts``
+    times. ``hint_again_s``: when a message for a waiting notification counts as lost.
+    ``queue_limit``: with more messages waiting no further ones are published.
+    ``paused_s``: how long all senders rest after a fault of the configuration.
+    ``connection_idle_s``: after more silence a connection is proved by a PING first.
+    """
 
     batch_size: int
     streams: int
     expiry_s: int
     claim_margin_s: int
+    connect_timeout_s: float
+    send_budget_s: float
+    connection_idle_s: int
+    retry_s: int
+    retry_max_s: int
+    max_attempts: int
+    hint_again_s: int
+    sweep_limit: int
+    queue_limit: int
+    paused_s: int
+    token_refresh_s: int
+    token_life_s: int
+    token_least_s: int
+    title_limit: int
+    body_limit: int
+    deliveries_cap: int
     reason: str
+
+    def __post_init__(self) -> None:
+        if not 1200 <= self.token_least_s < self.token_refresh_s < self.token_life_s:
+            raise PolicyError(
+                "push.token_refresh_s must lie between token_least_s (Apple: 20 min at "
+                f"least) and token_life_s, {self.token_refresh_s} does not"
+            )
+        if self.token_life_s > 3600:
+            raise PolicyError(
+                f"push.token_life_s {self.token_life_s} exceeds Apple's hour"
+            )
+        if min(self.batch_size, self.streams, self.max_attempts) < 1:
+            raise PolicyError("push: batches, streams and attempts must be positive")
 
 
 MATCHING = Matching(
-    min_delay_s=300,
-    bucket_s=600,
+    told_again_after_s=3 * 3600,
     max_per_rider_hour=6,
-    reason="Five minutes is what a rider would leave home later for.",
+    alert_lead_s=1800,
+    kept_days=14,
+    reason=(
+        "A line late in the morning and again in the evening is two stories; six an "
+        "hour is more than anyone reads."
+    ),
 )
 
 PUSH = Push(
@@ -36,5 +95,26 @@ PUSH = Push(
     streams=500,
     expiry_s=600,
     claim_margin_s=5,
-    reason="A batch is a fraction of a second at 500 streams.",
+    connect_timeout_s=3.0,
+    send_budget_s=5.0,
+    connection_idle_s=60,
+    retry_s=15,
+    retry_max_s=120,
+    max_attempts=8,
+    hint_again_s=15,
+    sweep_limit=5_000,
+    queue_limit=200,
+    paused_s=60,
+    token_refresh_s=2_700,
+    token_life_s=3_300,
+    token_least_s=1_200,
+    title_limit=80,
+    body_limit=240,
+    deliveries_cap=20_000,
+    reason=(
+        "A batch is a fraction of a second at 500 streams, so a killed sender repeats "
+        "few; connecting 3 s and sending 5 s leave 4 s of the soft limit for SQL. "
+        "Ten minutes late a delay is history. Apple wants a token at most each 20 "
+        "minutes and at least each hour."
+    ),
 )

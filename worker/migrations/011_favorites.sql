@@ -1,0 +1,38 @@
+-- What riders want to hear of. Assumption about the app's backend: riders write their own
+-- rows; ids are those of the timetable and may be unknown to it.
+--
+-- A favorite is a line (route_id), a stop (stop_id; a station means all its platforms),
+-- a line at a stop (both), a way from stop to stop (stop_id, to_stop_id), or a trip.
+-- The window is in minutes of the Sydney service day, half open: 1380 to 60 and 1380 to
+-- 1500 both mean 23:00 to 01:00; 480 to 480 is empty and never matches.
+
+create table app.favorites (
+    id bigint generated always as identity primary key,
+    user_id uuid not null,
+    route_id text check (length(route_id) between 1 and 200),
+    stop_id text check (length(stop_id) between 1 and 200),
+    to_stop_id text check (length(to_stop_id) between 1 and 200),
+    trip_id text check (length(trip_id) between 1 and 200),
+    from_minute integer not null default 0 check (from_minute between 0 and 2879),
+    to_minute integer not null default 1440 check (to_minute between 0 and 2880),
+    weekdays smallint not null default 127       -- Monday 1, Tuesday 2 ... Sunday 64
+        check (weekdays between 0 and 127),
+    threshold_s integer not null default 300 check (threshold_s between 0 and 86400),
+    created_at timestamptz not null default now(),
+    until_minute integer not null generated always as (
+        to_minute + case when to_minute < from_minute then 1440 else 0 end
+    ) stored,
+    check (route_id is not null or stop_id is not null or trip_id is not null),
+    check (to_stop_id is null or stop_id is not null)
+);
+create index favorites_of_user on app.favorites (user_id);
+create index favorites_by_line on app.favorites (route_id) where route_id is not null;
+create index favorites_by_stop on app.favorites (stop_id) where stop_id is not null;
+create index favorites_by_trip on app.favorites (trip_id) where trip_id is not null;
+
+alter table app.favorites enable row level security;
+grant select, insert, update, delete on app.favorites to authenticated, service_role;
+create policy riders on app.favorites to authenticated
+    using (user_id = (select auth.uid())) with check (user_id = (select auth.uid()));
+grant select on app.favorites to worker_matcher;
+create policy matcher on app.favorites for select to worker_matcher using (true);
