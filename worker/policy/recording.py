@@ -25,6 +25,7 @@ class Recording:
     records_kept_days: int
     samples_kept_days: int
     gauge_period_s: int
+    forget_batch: int
     dead_letter_ttl_s: int
     dead_letter_cap: int
     dead_letters_kept_days: int
@@ -62,6 +63,7 @@ RECORDING = Recording(
     records_kept_days=14,
     samples_kept_days=3,
     gauge_period_s=15,
+    forget_batch=20_000,
     dead_letter_ttl_s=14 * 86_400,
     dead_letter_cap=1_000,
     dead_letters_kept_days=90,
@@ -103,12 +105,6 @@ UPKEEP_STEPS: dict[str, UpkeepStep] = {
     step.name: step
     for step in (
         UpkeepStep(
-            name="sweep_outbox",
-            period_s=15,
-            budget_s=3.0,
-            reason="A push whose message was lost is found within one tick.",
-        ),
-        UpkeepStep(
             name="gauges",
             period_s=15,
             budget_s=1.0,
@@ -119,12 +115,6 @@ UPKEEP_STEPS: dict[str, UpkeepStep] = {
             period_s=15,
             budget_s=3.0,
             reason="2,000 records a batch leave in well under a second.",
-        ),
-        UpkeepStep(
-            name="reconcile_sync",
-            period_s=900,
-            budget_s=1.0,
-            reason="A lost daily tick costs a quarter of an hour, not a day.",
         ),
         UpkeepStep(
             name="retention",
