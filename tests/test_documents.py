@@ -83,6 +83,15 @@ def test_every_make_target_of_the_documents_exists():
     assert named <= set(targets)
 
 
+def test_ci_runs_the_test_command_of_the_readme():
+    workflow = (ROOT / ".github/workflows/test.yml").read_text()
+    last = (ROOT / ".ci/run").read_text().splitlines()[-1]
+
+    assert "- run: .ci/run\n" in workflow
+    assert last == "exec make test"
+    assert re.search(r"^make test\b", (ROOT / "README.md").read_text(), re.M)
+
+
 @pytest.mark.parametrize("room", ["worker", "simulation", "loadtests"])
 def test_every_verb_of_the_documents_exists(room):
     named = {
