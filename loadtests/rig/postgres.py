@@ -113,15 +113,17 @@ def prepare(admin_url: str, given: str = "") -> str:
 
 
 @contextmanager
-def copied_database(admin_url: str, *, like: str = DATABASE) -> Iterator[str]:
-    """A database of its own, copied from ``like``, dropped at the end; its name.
+def copied_database(admin_url: str, *, like: str = "template0") -> Iterator[str]:
+    """A database of its own with Supabase's stubs, dropped at the end; its name.
 
     Nobody may be connected to ``like``. ``at_database`` makes addresses of the name.
     """
-    name = f"{like}_{secrets.token_hex(4)}"
+    name = f"{DATABASE}_{secrets.token_hex(4)}"
     with psycopg.connect(at_database(admin_url, "postgres"), autocommit=True) as db:
         db.execute(f'create database "{name}" template "{like}"'.encode())
         try:
+            with psycopg.connect(at_database(admin_url, name)) as fresh:
+                fresh.execute(_AUTH.encode())
             yield name
         finally:
             db.execute(f'drop database if exists "{name}" with (force)'.encode())

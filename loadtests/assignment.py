@@ -1,0 +1,79 @@
+"""What one run does: a scenario, which route each of its lines is, when it starts.
+
+Written by whoever starts a run, read by the locust process; free of locust.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from simulation.scenario import Event, Scenario
+from worker.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Assignment:
+    """``routes[k]`` is the route_id of the scenario's line ``k``.
+
+    ``starts_at``: real epoch seconds of the scenario's second 0.
+    """
+
+    scenario: Scenario
+    routes: tuple[str, ...]
+    starts_at: float
+
+    @property
+    def ends_at(self) -> float:
+        """Real epoch seconds at which the run's window closes."""
+        return self.starts_at + self.scenario.duration_s
+
+    def route_of(self, user: int) -> str:
+        """The route that a user's favorite names."""
+        return self.routes[user % self.scenario.lines]
+
+    def riders_of(self, route: str) -> int:
+        """How many users have the route as their favorite."""
+        line = self.routes.index(route)
+        return len(self.scenario.commuters_of(line))
+
+    def routes_of(self, event: Event) -> list[str]:
+        """The routes that an event concerns; every one for line -1."""
+        return list(self.routes) if event.line < 0 else [self.routes[event.line]]
+
+    def write(self, path: Path) -> None:
+        """Write it as JSON, for the locust process."""
+        path.write_text(json.dumps(asdict(self)) + "\n")
+
+    @classmethod
+    def read(cls, path: Path) -> "Assignment":
+        """Read what ``write`` wrote; raises UsageError when it is something else."""
+        try:
+            values = json.loads(path.read_text())
+            scenario = values["scenario"]
+            scenario["extra_events"] = tuple(
+                Event(**event) for event in scenario["extra_events"]
+            )
+            return cls(
+                scenario=Scenario(**scenario),
+                routes=tuple(values["routes"]),
+                starts_at=float(values["starts_at"]),
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UsageError(f"{path} describes no load run: {error}") from None
+
+
+def assign(
+    scenario: Scenario, routes: Sequence[str], *, starts_at: float, skip: int = 0
+) -> Assignment:
+    """Give the scenario's lines the first routes after ``skip`` that are there.
+
+    Raises UsageError when there are too few: a line needs a route of its own.
+    """
+    chosen = tuple(routes[skip : skip + scenario.lines])
+    if len(chosen) < scenario.lines:
+        raise UsageError(
+            f"scenario {scenario.name} needs {skip + scenario.lines} lines, the "
+            f"feeds hold {len(routes)} now: give fewer minutes, or a larger network"
+        )
+    return Assignment(scenario=scenario, routes=chosen, starts_at=starts_at)

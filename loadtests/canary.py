@@ -1,0 +1,39 @@
+"""How many cores a busy process gets here: a process that tries, again and again.
+
+Run as a script: ``python canary.py FILE PERIOD_S``. Every so often it computes for a
+few milliseconds and notes which share of the elapsed time the kernel gave it, times
+the number of cores. Independent of the workers, at their priority: on a quiet machine
+it reads the number of cores, beside neighbours less.
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+BURN_S = 0.006
+PERIOD_S = 0.4
+"""6 ms in 400 ms are 1.5 % of a core."""
+
+
+def burn(seconds: float) -> float:
+    """Compute for ``seconds`` of processor time; the share of the elapsed time."""
+    began_at, used_at = time.perf_counter(), time.thread_time()
+    while (used := time.thread_time() - used_at) < seconds:
+        pass
+    return used / (time.perf_counter() - began_at)
+
+
+def main() -> None:
+    """Append ``epoch_s cores`` lines to the file until the process is ended."""
+    path, period_s = Path(sys.argv[1]), float(sys.argv[2])
+    cores = len(os.sched_getaffinity(0))
+    with path.open("a", buffering=1) as file:
+        while True:
+            share = min(1.0, burn(BURN_S))
+            file.write(f"{time.time():.3f} {share * cores:.4f}\n")
+            time.sleep(period_s)
+
+
+if __name__ == "__main__":
+    main()
