@@ -246,8 +246,8 @@ def _derivation(alarm: Alarm, calibration: Calibration, layout: Layout) -> str:
             alarm.threshold + alarm.sustain_s * pool.children / service_s
         )
         return (
-            f"{alarm.reason} With {pool.children} children and {service_s:.2f} s a batch "
-            f"it needs {pushes:,.0f} pushes at once: n >= D + T c / E[S] batches"
+            f"{alarm.reason} With {pool.children} children and {service_s:.2f} s a "
+            f"batch it needs {pushes:,.0f} pushes at once: n >= D + T c / E[S] batches"
         )
     return alarm.reason
 

@@ -132,7 +132,7 @@ def hour(
         machine=machine,
     )
     result = simulate(layout, tables)
-    records = task_records(result, layout)
+    records = task_records(result.journal, layout)
     seen = Recorded(
         tasks=records,
         samples=[

@@ -1,7 +1,7 @@
 """The broker: lists of messages, and the pools that wait on them."""
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from simpy import Environment, Timeout
 
@@ -11,11 +11,16 @@ if TYPE_CHECKING:
     from simulation.engine.pool import Pool
 
 
+Order = Literal["round_robin", "priority"]
+
+
 class Broker:
     """Redis as kombu uses it: one list a queue, no preemption, first in first out."""
 
-    def __init__(self, env: Environment) -> None:
+    def __init__(self, env: Environment, *, order: Order = "round_robin") -> None:
         self._env = env
+        self._order = order
+        self._countdowns = 0
         self._queues: dict[str, deque[Message]] = {}
         self._pools: list[Pool] = []
         self.published = 0
@@ -33,6 +38,8 @@ class Broker:
 
     def publish_later(self, message: Message, countdown_s: float) -> None:
         """Publish after ``countdown_s``: a retry with its backoff."""
+        self.published += 1
+        self._countdowns += 1
         timer = Timeout(self._env, countdown_s)
         assert timer.callbacks is not None
         timer.callbacks.append(lambda _: self._after_countdown(message))
@@ -41,14 +48,15 @@ class Broker:
         """The next message as a blocking pop over ``queues`` finds it, or None.
 
         kombu's default ``round_robin``: the queue served goes to the end of the cycle,
-        so no queue of a pool is preferred.
+        so no queue of a pool is preferred. ``priority`` leaves the cycle as it is.
         https://github.com/celery/kombu/blob/main/kombu/utils/scheduling.py
         """
         for queue in queues:
             waiting = self._queues[queue]
             if waiting:
-                queues.remove(queue)
-                queues.append(queue)
+                if self._order == "round_robin":
+                    queues.remove(queue)
+                    queues.append(queue)
                 return waiting.popleft()
         return None
 
@@ -56,9 +64,15 @@ class Broker:
         """Messages waiting in the list: what LLEN shows."""
         return len(self._queues[queue])
 
+    @property
+    def held(self) -> int:
+        """Messages waiting in any list, and those that wait for their countdown."""
+        return self._countdowns + sum(len(queue) for queue in self._queues.values())
+
     def _after_countdown(self, message: Message) -> None:
+        self._countdowns -= 1
         message.enqueued_at = self._env.now
-        self.publish(message)
+        self._place(message)
 
     def _place(self, message: Message) -> None:
         queue = message.task.queue

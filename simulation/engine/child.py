@@ -39,6 +39,7 @@ class Child:
         self._streams = world.tables.streams
         self._behaviours = world.behaviours
         self._journal = world.journal
+        self.busy = False
         self._tasks_done = 0
         self._peak_rss_mib = 0.0
         self._env.process(self.working())
@@ -48,9 +49,11 @@ class Child:
         env = self._env
         while True:
             message: Message = yield self._pool.next_message(self)
+            self.busy = True
             yield env.timeout(self._pool.handing_over_s())
             if env.now > message.expires_at:
                 self._journal.leave(message, self.name, None, env.now, Outcome.EXPIRED)
+                self.busy = False
                 continue
             started_at = env.now
             self._behaviours.begin(message)
@@ -59,6 +62,7 @@ class Child:
             demand = self._behaviours.hampered(message, demand)
             outcome = yield from self.spend(message, demand)
             self.leave(message, started_at, demand, outcome)
+            self.busy = False
             if self.outgrew(demand) or outcome is Outcome.KILLED:
                 yield env.timeout(self._machine.respawn_s)
                 self._tasks_done = 0

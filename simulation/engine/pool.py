@@ -43,6 +43,11 @@ class Pool:
         self._idle: deque[tuple[Child, Event]] = deque()
         broker.serve(self)
 
+    @property
+    def reserved(self) -> int:
+        """Messages taken from the broker that no child has yet."""
+        return len(self._reserved)
+
     def wants(self, queue: str) -> bool:
         """Whether it would take a message of ``queue`` now."""
         return queue in self.row.queues and (

@@ -5,7 +5,7 @@ from itertools import count
 
 import numpy as np
 
-from simulation.engine.journal import Batch, Line
+from simulation.engine.journal import Batch, Journal, Line
 from simulation.engine.outside import POLL
 from simulation.engine.world import Result
 from simulation.gauges import gauges
@@ -24,7 +24,7 @@ def recorded(
     record, as with a real run.
     """
     tables = result.tables
-    tasks = task_records(result, layout)
+    tasks = task_records(result.journal, layout)
     samples: list[Sample] = [
         Sample(
             at=tables.start_at,
@@ -58,16 +58,17 @@ def pushes(result: Result) -> tuple[Floats, Floats]:
         riders = [riders for _, riders in batch.portions]
         total = sum(riders)
         step = (batch.last_at - batch.first_at) / total
-        arrived.append(batch.first_at + step * np.arange(1, total + 1))
+        sent = np.arange(1, total + 1, dtype=np.float64)
+        arrived.append(batch.first_at + step * sent)
         published.append(
             np.repeat([result.tables.onset_at[onset] for onset in onsets], riders)
         )
     return np.concatenate(published), np.concatenate(arrived)
 
 
-def task_records(result: Result, layout: Layout) -> list[TaskRecord]:
+def task_records(journal: Journal, layout: Layout) -> list[TaskRecord]:
     """The attempts alone."""
-    return [_task_record(line, layout) for line in result.journal.lines]
+    return [_task_record(line, layout) for line in journal.lines]
 
 
 def _task_record(line: Line, layout: Layout) -> TaskRecord:

@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from simpy import Environment
 
 from simulation.engine.beat import beat
 from simulation.engine.behaviours import Behaviours
-from simulation.engine.broker import Broker
+from simulation.engine.broker import Broker, Order
 from simulation.engine.child import Child
 from simulation.engine.journal import Journal
 from simulation.engine.message import Message, Portion
@@ -21,12 +21,16 @@ from simulation.tables import Tables
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Result:
-    """What a run of the model left; ``published`` counts messages, retries too."""
+    """What a run of the model left; ``published`` counts messages, retries too.
+
+    ``inside`` were unfinished at the end: in a list, reserved, with a child, or waiting
+    for their countdown.
+    """
 
     tables: Tables
     journal: Journal
     published: int
-    inside: int = field(default=0)
+    inside: int
 
 
 class World:
@@ -38,15 +42,18 @@ class World:
         tables: Tables,
         *,
         prefetch: int = 0,
+        order: Order = "round_robin",
         behaviours: "Callable[[World], Behaviours] | None" = None,
     ) -> None:
         self.env = Environment(initial_time=tables.start_at)
         self.tables = tables
         self.layout = layout
-        self.broker = Broker(self.env)
+        self.broker = Broker(self.env, order=order)
         self.journal = Journal()
         self.behaviours = behaviours(self) if behaviours else self._transit_app()
         self._published: Counter[str] = Counter()
+        self._pools: list[Pool] = []
+        self._children: list[Child] = []
         shared = (
             Processor(self.env, tables.machine.v_eff)
             if tables.machine.v_eff is not None
@@ -62,8 +69,11 @@ class World:
             )
             processor = shared or Processor(self.env, layout.vcpu[row.name])
             rivals = layout.children if shared else row.children
-            for number in range(row.children):
+            self._pools.append(pool)
+            self._children += [
                 Child(self, pool, processor, name=f"{row.name}-{number}", rivals=rivals)
+                for number in range(row.children)
+            ]
 
     def publish(self, task: str, portions: tuple[Portion, ...] = ()) -> None:
         """Publish a message of ``task`` now."""
@@ -85,7 +95,16 @@ class World:
             tables=self.tables,
             journal=self.journal,
             published=self.broker.published,
-            inside=self.broker.published - len(self.journal.lines),
+            inside=self.inside,
+        )
+
+    @property
+    def inside(self) -> int:
+        """Messages published and not done: wherever they are now."""
+        return (
+            self.broker.held
+            + sum(pool.reserved for pool in self._pools)
+            + sum(child.busy for child in self._children)
         )
 
     def _transit_app(self) -> Behaviours:

@@ -1,0 +1,305 @@
+"""The model's command line: run, compare, plan, sweep, verify, validate, table."""
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from simulation.runs import Run, load_run, write_run
+from simulation.scenarios import scenario
+from worker.errors import UsageError
+from worker.measures import MEASURES
+from worker.policy import POLICY, Policy, apply_settings
+
+door = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="The model of the workers: calibrate on a run, predict others, try what-ifs.",
+)
+Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, nothing else.")]
+Settings = Annotated[
+    list[str], typer.Option("--set", metavar="PATH=VALUE", help="Vary the policy.")
+]
+Seed = Annotated[int, typer.Option(help="Names every random stream.")]
+Source = Annotated[
+    Path | None,
+    typer.Option("--calibration", help="Run folder to calibrate on; else a kept one."),
+]
+RUNS = Path(__file__).resolve().parents[1] / "loadtests" / "runs"
+"""Small runs of the real worker that are kept with the project."""
+
+
+def main() -> object:
+    """Read the command line, run what it says, give back the exit code."""
+    return door(prog_name="python -m simulation", standalone_mode=True)
+
+
+@door.command()
+def run(
+    name: Annotated[str, typer.Argument(help="Name of a scenario.")],
+    users: Annotated[int, typer.Option(help="Commuters.")] = 1_000,
+    minutes: Annotated[float, typer.Option(help="Length of the run.")] = 2.0,
+    settings: Settings = [],  # noqa: B006 - typer wants a list, and copies it
+    calibration: Source = None,
+    seed: Seed = 1,
+    out: Annotated[Path, typer.Option(help="Where run folders go.")] = Path("out/runs"),
+    json_: Json = False,
+) -> None:
+    """Run a scenario on the model; leaves a run folder as a load run does."""
+    from simulation.calibration import calibrate
+    from simulation.engine import simulate
+    from simulation.engine.recorded import recorded
+    from simulation.layout import Layout
+    from simulation.workload import Happenings, tables_of
+
+    described = scenario(name, users=users, duration_s=minutes * 60, seed=seed)
+    policy = apply_settings(POLICY, settings)
+    source = calibrate(_calibration_run(calibration), strict=False)
+    layout = Layout.of(policy)
+    started_at = float(int(time.time()))
+    happenings = Happenings.of(described, start_at=started_at)
+    result = simulate(layout, tables_of(happenings, source, layout, seed=seed))
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(started_at))
+    written = write_run(
+        out / f"{name}-{users}-{stamp}",
+        {
+            "scenario": name,
+            "users": users,
+            "seed": seed,
+            "settings": settings,
+            "source": "model",
+            "calibration": source.run,
+            "events": [
+                {"published_at": at, "riders": riders}
+                for at, riders in happenings.onsets
+            ],
+            "versions": {},
+            "machine": "model",
+        },
+        recorded(result, layout),
+    )
+    _say(_measures(written), json_, title=str(written.folder))
+
+
+@door.command()
+def compare(
+    first: Annotated[str, typer.Argument(help="Run folder, layout, or PATH=VALUE,...")],
+    second: Annotated[str, typer.Argument(help="The same, to compare it with.")],
+    users: Annotated[int, typer.Option(help="Commuters, of two policies.")] = 10_000,
+    hours: Annotated[int, typer.Option(help="Storm hours, of two policies.")] = 40,
+    calibration: Source = None,
+    seed: Seed = 1,
+    json_: Json = False,
+) -> None:
+    """What differs between two runs, or between two policies on the same hours."""
+    paths = [Path(first), Path(second)]
+    if all((path / "run.json").exists() for path in paths):
+        _say(_side_by_side([load_run(path) for path in paths]), json_)
+        return
+    from simulation.calibration import calibrate
+    from simulation.experiment import compare as difference
+
+    policies = [_policy_named(name) for name in (first, second)]
+    source = calibrate(_calibration_run(calibration), strict=False)
+    rows = difference(source, *policies, users=users, hours=hours, seed=seed)
+    _say([row.as_json() for row in rows], json_)
+
+
+@door.command()
+def plan(
+    runs: Annotated[Path, typer.Argument(help="Folder of 'loadtests matrix plan'.")],
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Fewer cells and hours.")
+    ] = False,
+    settings: Settings = [],  # noqa: B006 - typer wants a list, and copies it
+    out: Annotated[Path, typer.Option(help="Where the plan goes.")] = Path("out/plan"),
+    seed: Seed = 1,
+    json_: Json = False,
+) -> None:
+    """Calibrate, predict the runs not used, sweep, derive triggers and cost."""
+    from rich.console import Console
+
+    from simulation import plan as planning
+    from simulation import report
+
+    policy = apply_settings(POLICY, settings)
+    begun = time.monotonic()
+
+    def step(what: str) -> None:
+        sys.stderr.write(f"[{time.monotonic() - begun:5.1f} s] {what}\n")
+
+    made = planning.plan(runs, quick=quick, policy=policy, seed=seed, step=step)
+    path = planning.write_document(made.document, out)
+    step("drawing the report")
+    page = report.write(made, out)
+    if json_:
+        typer.echo(path.read_text(), nl=False)
+        return
+    report.show(made, Console())
+    typer.echo(f"{path}\n{page}")
+
+
+@door.command()
+def sweep(
+    users: Annotated[str, typer.Option(help="Comma-separated.")] = "1000,5000,10000",
+    layouts: Annotated[str, typer.Option(help="Comma-separated.")] = "A,B,C,D,ours",
+    hours: Annotated[int, typer.Option(help="Storm hours a cell.")] = 20,
+    settings: Settings = [],  # noqa: B006 - typer wants a list, and copies it
+    calibration: Source = None,
+    seed: Seed = 1,
+    json_: Json = False,
+) -> None:
+    """Users by queue layouts, in the busiest hour with a storm and a sync."""
+    from simulation.calibration import calibrate
+    from simulation.layouts import LAYOUTS
+    from simulation.sweep import sweep as swept
+
+    names = [name.strip() for name in layouts.split(",")]
+    unknown = [name for name in names if name not in LAYOUTS]
+    if unknown:
+        raise UsageError(
+            f"there is no layout '{unknown[0]}'; choose from {', '.join(LAYOUTS)}"
+        )
+    rows = swept(
+        calibrate(_calibration_run(calibration), strict=False),
+        _numbers(users),
+        policy=apply_settings(POLICY, settings),
+        layouts=names,
+        hours=hours,
+        seed=seed,
+    )
+    _say([row.as_json() for row in rows], json_, hide=("intervals",))
+
+
+@door.command()
+def verify(seed: Seed = 1, json_: Json = False) -> None:
+    """The engine beside queueing theory; exit code 1 when a check is outside."""
+    from simulation.verification import verify as verified
+
+    checks = verified(seed=seed)
+    _say([check.as_json() for check in checks], json_)
+    raise typer.Exit(int(any(check.verdict == "outside" for check in checks)))
+
+
+@door.command()
+def validate(
+    runs: Annotated[
+        list[Path] | None, typer.Argument(help="Hold-out run folders; else the kept.")
+    ] = None,
+    calibration: Source = None,
+    seed: Seed = 1,
+    json_: Json = False,
+) -> None:
+    """Predict runs that the model has not seen; exit code 1 when one is outside."""
+    from simulation.calibration import calibrate
+    from simulation.validation import validate as validated
+
+    source = calibrate(_calibration_run(calibration))
+    held = [load_run(path) for path in runs] if runs else _kept("holdout")
+    rows = [row for each in held for row in validated(source, each, seed=seed)]
+    _say(
+        [row.as_json() for row in rows],
+        json_,
+        hide=("measured_interval", "error_interval"),
+    )
+    raise typer.Exit(int(any(row.verdict == "outside" for row in rows)))
+
+
+@door.command()
+def table(
+    name: Annotated[str, typer.Argument(help="Name of a table.")],
+    json_: Json = False,
+) -> None:
+    """A generated table, in Markdown: what the documents hold."""
+    from simulation.documents import TABLES, markdown
+
+    if name not in TABLES:
+        raise UsageError(f"there is no table '{name}'; choose from {', '.join(TABLES)}")
+    rows = TABLES[name]()
+    typer.echo(json.dumps(rows) if json_ else markdown(rows))
+
+
+def _kept(role: str) -> list[Run]:
+    """The kept runs of a role; raises UsageError when there is none."""
+    found = [load_run(path.parent) for path in sorted(RUNS.glob("*/run.json"))]
+    found = [each for each in found if each.about.get("role") == role]
+    if not found:
+        raise UsageError(
+            f"no {role} run is kept under loadtests/runs; name one, such as a folder "
+            "that 'python -m loadtests run disruption' wrote"
+        )
+    return found
+
+
+def _calibration_run(folder: Path | None) -> Run:
+    return load_run(folder) if folder else _kept("calibration")[0]
+
+
+def _policy_named(name: str) -> Policy:
+    from simulation.layouts import LAYOUTS
+
+    if name in LAYOUTS:
+        return LAYOUTS[name].of(POLICY)
+    if "=" in name:
+        return apply_settings(POLICY, name.split(","))
+    raise UsageError(
+        f"'{name}' is neither a run folder, nor a layout ({', '.join(LAYOUTS)}), nor "
+        "settings such as pools.bg.children=4"
+    )
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise UsageError(f"--users '{text}' is not a list such as 1000,5000") from None
+    if min(numbers) < 1:
+        raise UsageError(f"--users '{text}' holds a number below 1")
+    return numbers
+
+
+def _measures(*runs: Run) -> list[dict[str, Any]]:
+    return [
+        {
+            "measure": name,
+            **{run.name: _plain(measure.function(run.records)) for run in runs},
+            "unit": measure.unit,
+        }
+        for name, measure in MEASURES.items()
+    ]
+
+
+def _side_by_side(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    rows = _measures(*runs)
+    for row in rows:
+        first, second = (row[run.name] for run in runs)
+        known = first is not None and second is not None
+        row["difference"] = second - first if known else None
+    return rows
+
+
+def _plain(value: float) -> float | None:
+    return value if value == value and abs(value) != float("inf") else None
+
+
+def _say(
+    rows: list[dict[str, Any]],
+    json_: bool,
+    *,
+    title: str = "",
+    hide: Sequence[str] = (),
+) -> None:
+    """Rows as JSON, or as a table for a person."""
+    if json_:
+        typer.echo(json.dumps(rows))
+        return
+    from rich.console import Console
+
+    from simulation.report import table_of
+
+    Console().print(table_of(rows, title=title, hide=hide))

@@ -1,0 +1,185 @@
+"""Figures in one visual language: the title states the finding, axes carry units.
+
+Each function draws on the axes it is given and returns them.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from simulation.tables import Floats
+
+COLORS = {
+    "A": "#9aa0a6", "B": "#c48f2f", "C": "#7a5ba6", "D": "#b0413e", "ours": "#1f6f8b",
+    "critical": "#b0413e", "normal": "#1f6f8b", "batch": "#7a5ba6",
+    "measured": "#222222", "predicted": "#1f6f8b",
+}  # fmt: skip
+"""One color a layout, a queue, a side: the same in every figure."""
+
+SIZE, DPI = (7.0, 3.5), 90
+
+STYLE: Any = {
+    "figure.figsize": SIZE,
+    "figure.dpi": DPI,
+    "figure.constrained_layout.use": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "font.size": 9,
+    "legend.frameon": False,
+}
+
+
+def figure() -> tuple[Figure, Axes]:
+    """A figure of the house's size and style, with its axes; no display needed."""
+    with mpl.rc_context(STYLE):
+        drawn = Figure()
+        axes = drawn.subplots()
+    return drawn, axes
+
+
+def limit(ax: Axes, value: float, label: str, *, vertical: bool = False) -> Axes:
+    """A grey dashed line for a limit from the policy."""
+    draw = ax.axvline if vertical else ax.axhline
+    draw(value, color="#777777", linestyle="--", linewidth=1, label=label)
+    return ax
+
+
+def push_cdf(
+    measured: Floats, predicted: Sequence[Floats], late_s: float, ax: Axes
+) -> Axes:
+    """Measured and predicted shares of pushes that had arrived, with a 95 % band."""
+    grid = np.linspace(0, max(late_s * 1.2, float(np.max(measured, initial=0.0))), 240)
+    share = np.searchsorted(np.sort(measured), grid, side="right") / max(
+        1, len(measured)
+    )
+    each = np.array(
+        [
+            np.searchsorted(np.sort(p), grid, side="right") / max(1, len(p))
+            for p in predicted
+        ]
+    )
+    low, middle, high = np.quantile(each, (0.025, 0.5, 0.975), axis=0)
+    ax.fill_between(grid, low, high, color=COLORS["predicted"], alpha=0.25, linewidth=0)
+    ax.plot(grid, middle, color=COLORS["predicted"], label="predicted, 95 % band")
+    ax.plot(grid, share, color=COLORS["measured"], label="measured")
+    limit(ax, late_s, f"late after {late_s:g} s", vertical=True)
+    gap = float(np.max(np.abs(share - middle)))
+    ax.set_title(f"Measured and predicted pushes differ by {gap:.0%} of riders at most")
+    ax.set_xlabel("delay published to push arrived, s")
+    ax.set_ylabel("share of pushes")
+    ax.set_ylim(0, 1.02)
+    ax.legend(loc="lower right")
+    return ax
+
+
+def parity(rows: Sequence[Mapping[str, Any]], ax: Axes) -> Axes:
+    """Predicted over measured, one point a metric and run; wedges of 10 and 20 %."""
+    shown = [row for row in rows if row["measured"] and row["predicted"]]
+    values = [row[side] for row in shown for side in ("measured", "predicted")]
+    low, high = (min(values), max(values)) if values else (0.1, 1.0)
+    line = np.geomspace(low / 1.5, high * 1.5, 50)
+    for share, alpha in ((0.2, 0.10), (0.1, 0.18)):
+        ax.fill_between(
+            line, line * (1 - share), line * (1 + share), color="#777777", alpha=alpha,
+            linewidth=0,
+        )  # fmt: skip
+    ax.plot(line, line, color="#777777", linewidth=0.8)
+    marks = {"within": "o", "outside": "X", "inconclusive": "^"}
+    for verdict, mark in marks.items():
+        mine = [row for row in shown if row["verdict"] == verdict]
+        ax.scatter(
+            [row["measured"] for row in mine],
+            [row["predicted"] for row in mine],
+            marker=mark,
+            color=COLORS["predicted"] if verdict != "outside" else COLORS["D"],
+            label=f"{verdict} ({len(mine)})",
+            zorder=3,
+        )
+    for row in shown:
+        ax.annotate(
+            row["metric"], (row["measured"], row["predicted"]), fontsize=6,
+            xytext=(3, 3), textcoords="offset points",
+        )  # fmt: skip
+    outside = sum(row["verdict"] == "outside" for row in rows)
+    ax.set_title(
+        f"{outside} of {len(rows)} predicted metrics lie outside their threshold"
+    )
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ax.set_xlabel("measured (each metric in its unit)")
+    ax.set_ylabel("predicted")
+    ax.legend(loc="upper left")
+    return ax
+
+
+def by_users(
+    rows: Sequence[Mapping[str, Any]], measure: str, unit: str, ax: Axes,
+    *, promise: float | None = None,
+) -> Axes:  # fmt: skip
+    """A measure over users, one line a layout with its 95 % band."""
+    layouts = list(dict.fromkeys(row["layout"] for row in rows))
+    for name in layouts:
+        mine = sorted(
+            (r for r in rows if r["layout"] == name), key=lambda r: r["users"]
+        )
+        users = [row["users"] for row in mine]
+        band = np.array(
+            [row["intervals"].get(measure, (np.nan, np.nan)) for row in mine],
+            dtype=float,
+        )
+        color = COLORS.get(name, "#444444")
+        ax.fill_between(
+            users, band[:, 0], band[:, 1], color=color, alpha=0.12, linewidth=0
+        )
+        ax.plot(
+            users, [row[measure] for row in mine], color=color, marker=".", label=name
+        )
+    if promise is not None:
+        limit(ax, promise, f"promised {promise:g}")
+    top = max(row["users"] for row in rows)
+    last = {row["layout"]: row[measure] for row in rows if row["users"] == top}
+    best, worst = min(last, key=last.__getitem__), max(last, key=last.__getitem__)
+    ax.set_title(
+        f"At {top:,} users {measure} is {last[best]:.3g} on {best} "
+        f"and {last[worst]:.3g} on {worst}"
+    )
+    ax.set_xlabel("users")
+    ax.set_ylabel(f"{measure}, {unit}")
+    ax.set_ylim(bottom=0)
+    ax.legend(ncols=len(layouts) + 1, loc="upper left")
+    return ax
+
+
+def cost_by_users(bills: Sequence[Mapping[str, Any]], budget: float, ax: Axes) -> Axes:
+    """The month's bill by what is paid for, stacked, with the budget."""
+    users = [f"{bill['users']:,}" for bill in bills]
+    kinds = ("memory", "cpu workers", "cpu api")
+    bottom = np.zeros(len(bills))
+    shades = (COLORS["ours"], COLORS["C"], COLORS["A"])
+    for kind, color in zip(kinds, shades, strict=True):
+        height = np.array(
+            [
+                sum(usd for name, usd in bill["lines"].items() if name.startswith(kind))
+                for bill in bills
+            ]
+        )
+        ax.bar(users, height, bottom=bottom, color=color, label=kind)
+        bottom += height
+    limit(ax, budget, f"budget {budget:g} USD")
+    inside = [bill for bill in bills if bill["within_budget"]]
+    reach = f"{max(bill['users'] for bill in inside):,} users" if inside else "no user"
+    ax.set_title(
+        f"The platform stays within {budget:g} USD up to {reach} of those shown"
+    )
+    ax.set_xlabel("users")
+    ax.set_ylabel("USD per month")
+    ax.legend(loc="upper left")
+    return ax
