@@ -3,7 +3,7 @@ a capped Redis stream as Samples.
 """
 
 import json
-import logging
+import os
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -18,8 +18,6 @@ from worker.policy import Policy
 from worker.records import Sample, as_row
 from worker.reliability.beside import beside
 from worker.telemetry import usage
-
-log = logging.getLogger(__name__)
 
 
 def of_queues(redis: Redis, policy: Policy, *, now: float) -> list[Sample]:
@@ -57,7 +55,7 @@ def of_processes(
     so that a recycled child keeps its line.
     """
     pool = worker.hostname.partition("@")[0]
-    processes = {f"{pool}/parent": worker.pid or 0}
+    processes = {f"{pool}/parent": os.getpid()}
     for child in worker.pool._pool._pool:
         processes[f"{pool}/child-{child.index}"] = child.pid
     found = [
