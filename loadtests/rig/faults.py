@@ -92,8 +92,8 @@ class Faults:
 
     all: list[Fault] = field(default_factory=list)
 
-    def add(self, asked: Mapping[str, object]) -> Fault:
-        """Set a fault as the switchboard asks; ValueError with one sentence."""
+    def read(self, asked: Mapping[str, object]) -> Fault:
+        """A fault as the switchboard asks for it; ValueError with one sentence."""
         target, kind = str(asked.get("target")), str(asked.get("kind"))
         if target not in KINDS:
             raise ValueError(f"no target {target}: there are {', '.join(KINDS)}")
@@ -106,7 +106,7 @@ class Faults:
         if not isinstance(duration_s, int | float) or duration_s < 0:
             raise ValueError(f"duration_s is a number of seconds, not {duration_s!r}")
         value = asked.get("value")
-        fault = Fault(
+        return Fault(
             id=len(self.all) + 1,
             target=target,
             kind=kind,
@@ -115,8 +115,6 @@ class Faults:
             begins_at=now,
             ends_at=now + duration_s,
         )
-        self.all.append(fault)
-        return fault
 
     def clear(self) -> None:
         """End all faults now."""

@@ -85,14 +85,16 @@ class Nsw:
         now = time.monotonic()
         while self._recent and self._recent[0] <= now - 1:
             self._recent.popleft()
-        self._recent.append(now)
-        self._today += 1
         fault = self._faults.find("nsw", "quota", request.path)
         if fault is not None:
             return QUOTA_MESSAGES.get(str(fault.value), QUOTA_MESSAGES["rate"])
-        if self._today > QUOTA_PER_DAY:
+        if self._today >= QUOTA_PER_DAY:
             return QUOTA_MESSAGES["day"]
-        return QUOTA_MESSAGES["rate"] if len(self._recent) > RATE_PER_S else None
+        if len(self._recent) >= RATE_PER_S:
+            return QUOTA_MESSAGES["rate"]
+        self._recent.append(now)
+        self._today += 1
+        return None
 
     def _bundle(self, row: Bundle, request: Request) -> Response:
         path = self._folder / f"{row.name}.zip"

@@ -21,7 +21,7 @@ from loadtests.rig.apns import RTT_S, Apns
 from loadtests.rig.apple import Team
 from loadtests.rig.city import Scale
 from loadtests.rig.clock import SYDNEY, Clock
-from loadtests.rig.faults import Faults
+from loadtests.rig.faults import Fault, Faults
 from loadtests.rig.folder import RigError
 from loadtests.rig.links import Link, endpoint, through
 from loadtests.rig.nsw import Nsw
@@ -121,14 +121,16 @@ async def serve(folder: Path, asked: Asked) -> None:
     await outside.keep_publishing()
 
 
-def _striker(apns: Apns, links: dict[str, Link]) -> Callable[[str, str, object], None]:
-    def strike(target: str, kind: str, value: object) -> None:
-        if target == "apns":
-            apns.strike(kind, value)
-        elif target in links:
-            links[target].strike(kind)
-        elif target in ("redis", "postgres"):
-            raise ValueError(f"no link to {target}: start the rig with --links")
+def _striker(apns: Apns, links: dict[str, Link]) -> Callable[[Fault], None]:
+    """What a fault does at once to connections that are open."""
+
+    def strike(fault: Fault) -> None:
+        if fault.target == "apns":
+            apns.strike(fault.kind, fault.value)
+        elif fault.target in links:
+            links[fault.target].strike(fault.kind)
+        elif fault.target != "nsw":
+            raise ValueError(f"no link to {fault.target}: start the rig with --links")
 
     return strike
 

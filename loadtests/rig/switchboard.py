@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from loadtests.rig.apns import Apns
-from loadtests.rig.faults import Faults
+from loadtests.rig.faults import Fault, Faults
 from loadtests.rig.http import Request, Response
 from loadtests.rig.nsw import Nsw
 from loadtests.rig.world import Outside
@@ -28,7 +28,7 @@ class Switchboard:
         nsw: Nsw,
         apns: Apns,
         faults: Faults,
-        strike: Callable[[str, str, object], None],
+        strike: Callable[[Fault], None],
     ) -> None:
         self.outside = outside
         self.nsw = nsw
@@ -40,7 +40,7 @@ class Switchboard:
             ("GET", "/events"): self._events,
             ("POST", "/events"): self._disturb,
             ("DELETE", "/events"): self._settle,
-            ("GET", "/faults"): lambda _: [f.as_json() for f in self.faults.all],
+            ("GET", "/faults"): self._faults,
             ("POST", "/faults"): self._break,
             ("DELETE", "/faults"): self._mend,
             ("GET", "/counters"): self._counters,
@@ -72,7 +72,7 @@ class Switchboard:
         }
 
     def _events(self, _: Request) -> object:
-        return [event.as_json() for event in self.outside.events]
+        return {"events": [event.as_json() for event in self.outside.events]}
 
     def _disturb(self, request: Request) -> object:
         asked = request.json()
@@ -91,9 +91,13 @@ class Switchboard:
         self.outside.settle()
         return {"running": 0}
 
+    def _faults(self, _: Request) -> object:
+        return {"faults": [fault.as_json() for fault in self.faults.all]}
+
     def _break(self, request: Request) -> object:
-        fault = self.faults.add(request.json())
-        self.strike(fault.target, fault.kind, fault.value)
+        fault = self.faults.read(request.json())
+        self.strike(fault)
+        self.faults.all.append(fault)
         return fault.as_json()
 
     def _mend(self, _: Request) -> object:
