@@ -22,6 +22,7 @@ class Key:
 
 TASK_RECORDS = "records:tasks"
 SAMPLES = "records:samples"
+DELIVERIES = "records:deliveries"
 DEAD_LETTERS = "dead"
 DEAD_LETTERS_UNSAVED = "dead:unsaved"
 
@@ -78,6 +79,7 @@ NUDGED = "generation:nudged"
 QUOTA_TOKENS = "quota:tokens"
 QUOTA_SPENT = "quota:spent"
 QUOTA_CLOSED = "quota:closed"
+QUOTA_SLOWED = "quota:slowed"
 
 
 def breaker(name: str) -> str:
@@ -90,14 +92,28 @@ def breaker_probe(name: str) -> str:
     return f"breaker:{name}:probe"
 
 
+APNS_PAUSED = "apns:paused"
+
+
+def apns_token(key_id: str) -> str:
+    """The provider token that all senders share."""
+    return f"apns:token:{key_id}"
+
+
+def apns_signing(key_id: str) -> str:
+    """Set while one process signs the next provider token."""
+    return f"apns:signing:{key_id}"
+
+
 _LIVE_TTL = "realtime.live_ttl_s, renewed while the feed says the same"
 
 LIVE_PARTS: dict[str, tuple[str, str]] = {
-    "meta": ("string", "header timestamp, sizes and digest as JSON"),
+    "meta": ("hash", "header timestamp, size, digest and some routes"),
     "routes": ("hash", "route_id -> a FeedMessage with the route's entities"),
     "trips": ("hash", "trip_id -> route_id"),
     "stops": ("hash", "trip updates: bucket -> times; alerts: stop_id -> FeedMessage"),
     "cells": ("hash", "square of the map -> a FeedMessage with its vehicles"),
+    "all": ("hash", "alerts: one field, the whole FeedMessage"),
     "delays": ("string", "worst delays as JSON, one list a column"),
     "significant": ("string", "which delays are significant, since when"),
 }
@@ -171,6 +187,14 @@ KEYS: tuple[Key, ...] = (
         holds="why no feed is asked",
     ),
     Key(
+        pattern=QUOTA_SLOWED,
+        type="string",
+        ttl="quota.slow_down_s",
+        writer="quota",
+        reader="quota, gtfs_rt_poller",
+        holds="set while requests are sent at half the pace",
+    ),
+    Key(
         pattern="breaker:{name}",
         type="hash",
         ttl="realtime.state_ttl_s",
@@ -233,6 +257,38 @@ KEYS: tuple[Key, ...] = (
         writer="gauges",
         reader="flush, load tests",
         holds="readings of gauges",
+    ),
+    Key(
+        pattern=DELIVERIES,
+        type="stream",
+        ttl="recording.stream_ttl_s, push.deliveries_cap entries",
+        writer="apns_worker, upkeep",
+        reader="load tests",
+        holds="what became of notifications, one entry a batch",
+    ),
+    Key(
+        pattern=APNS_PAUSED,
+        type="string",
+        ttl="push.paused_s",
+        writer="apns_worker",
+        reader="apns_worker, status",
+        holds="why no sender speaks to Apple",
+    ),
+    Key(
+        pattern="apns:token:{key_id}",
+        type="string",
+        ttl="push.token_life_s",
+        writer="apns_worker",
+        reader="apns_worker",
+        holds="the provider token and when it was signed, as JSON",
+    ),
+    Key(
+        pattern="apns:signing:{key_id}",
+        type="string",
+        ttl="5 s",
+        writer="apns_worker",
+        reader="apns_worker",
+        holds="set while one process signs",
     ),
     Key(
         pattern="flushed:{stream}",

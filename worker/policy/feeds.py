@@ -8,6 +8,8 @@ from worker.errors import PolicyError
 
 Kind = Literal["trip_updates", "vehicle_positions", "alerts"]
 DAY_S = 86_400
+QUARTER_S = 900
+PERIODS = ("peak", "day", "night")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,6 +26,11 @@ class Intervals:
                 "intervals grow from peak_s over day_s to night_s and exceed zero, "
                 f"{self.peak_s}, {self.day_s}, {self.night_s} do not"
             )
+
+    def of(self, period: str) -> int:
+        """The interval of ``period``: peak, day or night."""
+        named = {"peak": self.peak_s, "day": self.day_s, "night": self.night_s}
+        return named[period]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,7 +103,8 @@ class RealtimeLimits:
     slow_after_unchanged: int
     slow_factor: int
     slowest_s: int
-    disruption_delays: int
+    disruption_share: float
+    disruption_from_trips: int
     feeds_per_tick: int
     deadline_s: float
     connect_timeout_s: float
@@ -211,7 +219,8 @@ REALTIME = RealtimeLimits(
     slow_after_unchanged=8,
     slow_factor=2,
     slowest_s=120,
-    disruption_delays=500,
+    disruption_share=0.25,
+    disruption_from_trips=20,
     feeds_per_tick=8,
     deadline_s=7.0,
     connect_timeout_s=3.0,
@@ -242,21 +251,22 @@ def planned_per_day(
     feeds: Mapping[str, Feed], limits: RealtimeLimits, *, disrupted: bool = False
 ) -> int:
     """Requests in 24 hours when every tick comes; at the peak cadence if disrupted."""
-    periods = ("peak", "day", "night")
     return round(
         sum(
             limits.hours(period)
-            * 3600
-            / getattr(feed.intervals, "peak_s" if disrupted else f"{period}_s")
-            for feed in feeds.values()
-            for period in periods
+            * planned_per_quarter(feeds, "peak" if disrupted else period)
+            * 4
+            for period in PERIODS
         )
     )
 
 
-def check_plan(
-    feeds: Mapping[str, Feed], quota: Quota, limits: RealtimeLimits
-) -> None:
+def planned_per_quarter(feeds: Mapping[str, Feed], period: str) -> float:
+    """Requests in a quarter of an hour of one period, when every tick comes."""
+    return sum(QUARTER_S / feed.intervals.of(period) for feed in feeds.values())
+
+
+def check_plan(feeds: Mapping[str, Feed], quota: Quota, limits: RealtimeLimits) -> None:
     """Refuse a set of feeds that could spend more than the planned share in a day."""
     planned = planned_per_day(feeds, limits, disrupted=True)
     planned += quota.other_requests_per_day

@@ -8,7 +8,15 @@ from worker.errors import PolicyError
 from worker.policy.alarms import ALARMS, Alarm
 from worker.policy.broker import BROKER, Broker
 from worker.policy.database import DATABASE, Database
-from worker.policy.feeds import FEEDS, QUOTA, REALTIME, Feed, Quota, RealtimeLimits
+from worker.policy.feeds import (
+    FEEDS,
+    QUOTA,
+    REALTIME,
+    Feed,
+    Quota,
+    RealtimeLimits,
+    check_plan,
+)
 from worker.policy.notifications import MATCHING, PUSH, Matching, Push
 from worker.policy.objectives import OBJECTIVES, Objective
 from worker.policy.pools import POOLS, SERVICES, Pool, Service
@@ -201,6 +209,10 @@ def _services_outlive_a_soft_shutdown(policy: Policy) -> None:
             )
 
 
+def _feeds_keep_the_plan(policy: Policy) -> None:
+    check_plan(policy.feeds, policy.quota, policy.realtime)
+
+
 _RULES = (
     _every_queue_is_served,
     _hidden_longer_than_any_run,
@@ -208,6 +220,7 @@ _RULES = (
     _late_ack_only_with_bounded_retries,
     _senders_claim_is_short,
     _services_outlive_a_soft_shutdown,
+    _feeds_keep_the_plan,
 )
 
 POLICY = Policy(

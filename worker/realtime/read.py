@@ -1,17 +1,177 @@
-"""The door of the API and of the matcher to realtime data; needs Redis alone."""
+"""The door of the API and of the matcher to realtime data; needs Redis alone.
 
+Every function is one round trip. ``as_of`` tells how old an answer is: the header
+timestamps of the messages it comes from, in epoch seconds of the service clock.
+"""
+
+import struct
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from google.transit.gtfs_realtime_pb2 import (
+    FeedEntity,
+    FeedMessage,
+    TripUpdate,
+    VehiclePosition,
+)
 from redis import Redis
 
 from worker import keys
 from worker.policy import POLICY
-from worker.realtime import delays
+from worker.policy.feeds import Kind
+from worker.realtime import delays, places
+from worker.realtime.alerts import Alert, alert_of
 from worker.realtime.delays import Delay
+
+_WIDTHS = 3
+_BIT_ARRIVAL_DELAY, _BIT_ARRIVAL, _BIT_DEPARTURE_DELAY, _BIT_DEPARTURE = 1, 2, 4, 8
+
+# Two hashes in one round trip: the trip's route, then the route's slice.
+_OF_TRIP = """
+local found = {}
+for i = 1, #KEYS, 2 do
+  local route = redis.call('HGET', KEYS[i], ARGV[1])
+  found[#found + 1] = route and redis.call('HGET', KEYS[i + 1], route) or ''
+end
+return found
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Live:
+    """What the realtime feeds say of one route or trip."""
+
+    trip_updates: list[TripUpdate]
+    vehicles: list[VehiclePosition]
+    as_of: dict[str, int]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StopTime:
+    """One trip's call at one stop; what the feed did not say is None.
+
+    ``relationship``: the raw number of the stop_time_update.
+    """
+
+    stop_id: str
+    trip_id: str
+    route_id: str
+    stop_sequence: int | None
+    relationship: int
+    arrival_delay_s: int | None
+    arrival_at: int | None
+    departure_delay_s: int | None
+    departure_at: int | None
+
+    @property
+    def expected_at(self) -> int | None:
+        """When the vehicle leaves, or comes if it does not leave; epoch seconds."""
+        return self.departure_at if self.departure_at is not None else self.arrival_at
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Freshness:
+    """How good the held data of one feed is."""
+
+    feed: str
+    timestamp: int
+    entities: int
+
+    def age_s(self, now_s: float) -> float:
+        """Seconds since Transport for NSW made it; ``now_s`` is service time."""
+        return now_s - self.timestamp
+
+    def stale(self, now_s: float) -> bool:
+        """Whether the policy calls it too old to be shown as live."""
+        return self.age_s(now_s) > POLICY.feeds[self.feed].stale_s
+
+
+def freshness(redis: Redis) -> dict[str, Freshness]:
+    """Of every feed that is held, by name."""
+    pipeline = redis.pipeline(transaction=False)
+    for feed in POLICY.feeds:
+        pipeline.hmget(keys.live(feed, "meta"), "timestamp", "entities")
+    held = zip(POLICY.feeds, pipeline.execute(), strict=True)
+    return {
+        feed: Freshness(feed=feed, timestamp=int(at), entities=int(entities))
+        for feed, (at, entities) in held
+        if at is not None
+    }
+
+
+def route(redis: Redis, route_id: str) -> Live:
+    """Every trip update and vehicle of a route; empty when nothing is live."""
+    feeds = _feeds("trip_updates", "vehicle_positions")
+    pipeline = redis.pipeline(transaction=False)
+    for feed in feeds:
+        pipeline.hget(keys.live(feed, "routes"), route_id)
+    return _live(feeds, pipeline.execute(), lambda _: True)
+
+
+def trip(redis: Redis, trip_id: str) -> Live:
+    """The trip update and the vehicle of a trip; empty when nothing is live."""
+    feeds = _feeds("trip_updates", "vehicle_positions")
+    names = [keys.live(feed, part) for feed in feeds for part in ("trips", "routes")]
+    slices = redis.register_script(_OF_TRIP)(keys=names, args=[trip_id])
+    return _live(feeds, slices, lambda found: found == trip_id)
+
+
+def stop(redis: Redis, stop_id: str) -> list[StopTime]:
+    """Every call at a stop that is predicted, soonest first; unknown times last."""
+    wanted = stop_id.encode()
+    field = places.stop_bucket(wanted, POLICY.realtime.stop_buckets)
+    pipeline = redis.pipeline(transaction=False)
+    for feed in _feeds("trip_updates"):
+        pipeline.hget(keys.live(feed, "stops"), str(field))
+    rows = [
+        _stop_time(*row)
+        for bucket in pipeline.execute()
+        if bucket
+        for row in _rows(bucket)
+        if row[0].rstrip(b"\0") == wanted
+    ]
+    return sorted(rows, key=lambda row: row.expected_at or 1 << 62)
+
+
+def vehicles_near(
+    redis: Redis, latitude: float, longitude: float, radius_m: float
+) -> list[VehiclePosition]:
+    """Vehicles within ``radius_m`` of a place, nearest first."""
+    edge = POLICY.realtime.cell_degrees
+    squares = list(places.cells_near(latitude, longitude, radius_m, edge))
+    pipeline = redis.pipeline(transaction=False)
+    for feed in _feeds("vehicle_positions"):
+        pipeline.hmget(keys.live(feed, "cells"), squares)
+    near: list[tuple[float, int, VehiclePosition]] = []
+    for slice_ in (each for found in pipeline.execute() for each in found if each):
+        for entity in FeedMessage.FromString(slice_).entity:
+            at = entity.vehicle.position
+            metres = places.metres(latitude, longitude, (at.latitude, at.longitude))
+            if metres <= radius_m:
+                near.append((metres, len(near), entity.vehicle))
+    return [vehicle for *_, vehicle in sorted(near)]
+
+
+def alerts(redis: Redis) -> list[Alert]:
+    """Every service alert."""
+    return _alerts(redis, [("all", "")])
+
+
+def alerts_for(
+    redis: Redis, *, route_id: str | None = None, stop_id: str | None = None
+) -> list[Alert]:
+    """Alerts that name the route or the stop, and those that name neither."""
+    wanted = [("routes", "")]
+    wanted += [("routes", route_id)] if route_id else []
+    wanted += [("stops", stop_id)] if stop_id else []
+    return _alerts(redis, wanted)
 
 
 def worst_delays(redis: Redis) -> list[Delay]:
     """Of every feed: the worst delay for each route at each stop, and each trip's."""
-    feeds = [f.name for f in POLICY.feeds.values() if f.kind == "trip_updates"]
-    stored = redis.mget([keys.live(feed, "delays") for feed in feeds])
+    names = [keys.live(feed, "delays") for feed in _feeds("trip_updates")]
+    stored = cast(list[bytes | None], redis.mget(names))
     return [row for packed in stored if packed for row in delays.unpack(packed)]
 
 
@@ -24,8 +184,77 @@ def generation(redis: Redis) -> tuple[int, int]:
 def mark_matched(redis: Redis, generation: int) -> None:
     """Say, after the commit, that riders were told up to ``generation``."""
     pipeline = redis.pipeline()
-    pipeline.set(
-        keys.GENERATION_MATCHED, generation, ex=POLICY.realtime.state_ttl_s
-    )
+    pipeline.set(keys.GENERATION_MATCHED, generation, ex=POLICY.realtime.state_ttl_s)
     pipeline.delete(keys.NUDGED)
     pipeline.execute()
+
+
+def _feeds(*kinds: Kind) -> list[str]:
+    return [feed.name for feed in POLICY.feeds.values() if feed.kind in kinds]
+
+
+def _live(
+    feeds: Iterable[str], slices: Iterable[bytes | None], wanted: Callable[[str], bool]
+) -> Live:
+    live = Live(trip_updates=[], vehicles=[], as_of={})
+    for feed, slice_ in zip(feeds, slices, strict=True):
+        if not slice_:
+            continue
+        message = FeedMessage.FromString(slice_)
+        live.as_of[feed] = message.header.timestamp
+        for entity in message.entity:
+            if entity.HasField("trip_update"):
+                if wanted(entity.trip_update.trip.trip_id):
+                    live.trip_updates.append(entity.trip_update)
+            elif wanted(entity.vehicle.trip.trip_id):
+                live.vehicles.append(entity.vehicle)
+    return live
+
+
+def _alerts(redis: Redis, wanted: list[tuple[str, str]]) -> list[Alert]:
+    pipeline = redis.pipeline(transaction=False)
+    for feed in _feeds("alerts"):
+        for part, field in wanted:
+            pipeline.hget(keys.live(feed, part), field)
+    entities: dict[str, FeedEntity] = {}
+    for slice_ in filter(None, pipeline.execute()):
+        for entity in FeedMessage.FromString(slice_).entity:
+            entities.setdefault(entity.id, entity)
+    return [alert_of(entity) for entity in entities.values()]
+
+
+def _rows(bucket: bytes) -> Iterable[tuple[Any, ...]]:
+    stop, trip, route = bucket[:_WIDTHS]
+    return struct.iter_unpack(f"<{stop}s{trip}s{route}siBBiIiI", bucket[_WIDTHS:])
+
+
+def _stop_time(
+    stop: bytes,
+    trip: bytes,
+    route: bytes,
+    sequence: int,
+    relationship: int,
+    known: int,
+    arrival_delay: int,
+    arrival_at: int,
+    departure_delay: int,
+    departure_at: int,
+) -> StopTime:
+    def given(value: int, bit: int) -> int | None:
+        return value if known & bit else None
+
+    return StopTime(
+        stop_id=_text(stop),
+        trip_id=_text(trip),
+        route_id=_text(route),
+        stop_sequence=sequence if sequence >= 0 else None,
+        relationship=relationship,
+        arrival_delay_s=given(arrival_delay, _BIT_ARRIVAL_DELAY),
+        arrival_at=given(arrival_at, _BIT_ARRIVAL),
+        departure_delay_s=given(departure_delay, _BIT_DEPARTURE_DELAY),
+        departure_at=given(departure_at, _BIT_DEPARTURE),
+    )
+
+
+def _text(padded: bytes) -> str:
+    return padded.rstrip(b"\0").decode(errors="replace")

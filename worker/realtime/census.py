@@ -1,0 +1,110 @@
+"""What a recorded feed holds, counted before any rule drops it: the door `decode`."""
+
+import gzip
+import resource
+import zlib
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from google.transit.gtfs_realtime_pb2 import TripDescriptor, TripUpdate
+
+from worker.errors import UsageError
+from worker.realtime import accept, decode
+from worker.realtime.decode import Column
+from worker.realtime.wire import Malformed
+
+_GZIP_BEGINS = b"\x1f\x8b"
+_TRIP = TripDescriptor.ScheduleRelationship
+_STOP = TripUpdate.StopTimeUpdate.ScheduleRelationship
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Census:
+    """The counts of one feed message.
+
+    ``relationships``: of trip updates, by name; ``stop_relationships``: of their stop
+    updates. ``rejected``: entities that no rule of ours can use, by reason.
+    """
+
+    kind: str
+    header_timestamp: int
+    entities: int
+    trip_updates: int
+    stop_time_updates: int
+    vehicles: int
+    alerts: int
+    relationships: dict[str, int]
+    stop_relationships: dict[str, int]
+    rejected: dict[str, int]
+    seconds: float
+    peak_rss_mib: float
+
+    def as_json(self) -> dict[str, object]:
+        """The counts as plain values."""
+        return asdict(self)
+
+
+def count(path: Path) -> Census:
+    """Count what a file holds; raises UsageError with one sentence."""
+    body = _read(path)
+    began = perf_counter()
+    problem = accept.refuse_bytes(body)
+    if problem:
+        raise UsageError(f"{path} is not a GTFS-Realtime feed: {problem}")
+    try:
+        message = decode.open_message(body)
+        trips, times = decode.trip_updates(message)
+        vehicles, places = decode.vehicles(message)
+    except Malformed as error:
+        raise UsageError(f"{path} is not a GTFS-Realtime feed: {error}") from None
+    alerts = int(np.count_nonzero(message.alerts.end))
+    kinds = {
+        "trip_updates": len(trips),
+        "vehicle_positions": len(vehicles),
+        "alerts": alerts,
+    }
+    present = [kind for kind, number in kinds.items() if number]
+    rejected = {
+        "no_content": message.entities - sum(kinds.values()),
+        "no_stop_id": int(np.count_nonzero(times.stop.end == 0)),
+        "no_position": int(np.count_nonzero(np.isnan(places).any(axis=1))),
+    }
+    return Census(
+        kind=present[0] if len(present) == 1 else ("mixed" if present else "empty"),
+        header_timestamp=message.timestamp,
+        entities=message.entities,
+        trip_updates=len(trips),
+        stop_time_updates=len(times),
+        vehicles=len(vehicles),
+        alerts=alerts,
+        relationships=_named(trips.relationship, _TRIP),
+        stop_relationships=_named(times.relationship, _STOP),
+        rejected={reason: number for reason, number in rejected.items() if number},
+        seconds=round(perf_counter() - began, 4),
+        peak_rss_mib=round(
+            resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1
+        ),
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        body = path.read_bytes()
+    except OSError as error:
+        reason = (error.strerror or "cannot be read").lower()
+        raise UsageError(f"{path}: {reason}") from None
+    if not body.startswith(_GZIP_BEGINS):
+        return body
+    try:
+        return gzip.decompress(body)
+    except (OSError, EOFError, zlib.error):
+        raise UsageError(f"{path} is a damaged gzip file") from None
+
+
+def _named(numbers: Column, names: type[_TRIP] | type[_STOP]) -> dict[str, int]:
+    known = {number: name for name, number in names.items()}
+    counts = Counter(numbers.tolist())
+    return {known.get(n, f"UNKNOWN_{n}"): counts[n] for n in sorted(counts)}

@@ -1,0 +1,170 @@
+"""A body on its way into Redis: judged, cut, and stored whole or not at all."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
+
+from redis import Redis
+from xxhash import xxh3_64_hexdigest
+
+from worker.policy.feeds import Feed, RealtimeLimits
+from worker.realtime import accept, decode, significant, slices, store
+from worker.realtime.accept import Held
+from worker.realtime.decode import Envelope
+from worker.realtime.significant import Significant
+from worker.realtime.slices import Part
+from worker.realtime.wire import Malformed
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Taken:
+    """What became of a body.
+
+    ``outcome``: "stored", "unchanged", or why it was refused. ``held``: what is held
+    now. ``late_trips``: trips with a significant delay, of a stored message.
+    """
+
+    outcome: str
+    held: Held
+    new_delays: int = 0
+    late_trips: int = 0
+
+
+def take(
+    redis: Redis,
+    feed: Feed,
+    body: bytes,
+    *,
+    held: Held,
+    now_s: float,
+    limits: RealtimeLimits,
+) -> Taken:
+    """Store a body unless it is bad or says what the held one says.
+
+    ``now_s`` is service time. Refusing is an outcome, not an error; a failing Redis
+    raises TransientError and leaves the held message whole.
+    """
+    problem = accept.refuse_bytes(body)
+    if problem:
+        return Taken(outcome=problem, held=held)
+    try:
+        timestamp, body_from = decode.peek(body)
+        digest = xxh3_64_hexdigest(memoryview(body)[body_from:])
+        if digest == held.digest and held.timestamp <= timestamp <= (
+            now_s + limits.future_limit_s
+        ):
+            held = replace(held, timestamp=timestamp)
+            store.keep(redis, feed.name, held, limits)
+            return Taken(outcome="unchanged", held=held)
+        return _take(redis, feed, body, digest, held=held, now_s=now_s, limits=limits)
+    except Malformed:
+        return Taken(outcome="malformed", held=held)
+
+
+def _take(
+    redis: Redis,
+    feed: Feed,
+    body: bytes,
+    digest: str,
+    *,
+    held: Held,
+    now_s: float,
+    limits: RealtimeLimits,
+) -> Taken:
+    message = decode.open_message(body)
+    content = _CONTENTS[feed.kind](message, limits)
+    sketch = accept.sketch(content.route_ids)
+    problem = accept.refuse_message(
+        message,
+        content.usable,
+        sketch,
+        feed=feed,
+        held=held,
+        now_s=now_s,
+        limits=limits,
+    )
+    if problem:
+        return Taken(outcome=problem, held=held)
+    staged = store.Staged(redis, feed.name, limits)
+    staged.add(content.parts)
+    found = None
+    # A delay that is told late is not told: stale data moves nobody's phone.
+    if content.late is not None and now_s - message.timestamp <= feed.stale_s:
+        found = content.late(feed.name, store.seen(redis, feed.name))
+        staged.put("delays", found.packed)
+        staged.put("significant", found.seen)
+    next_held = Held(
+        timestamp=message.timestamp,
+        entities=content.usable,
+        digest=digest,
+        sketch=sketch,
+    )
+    new = found.new if found else 0
+    rewind = held.timestamp > now_s + limits.future_limit_s
+    if not staged.commit(next_held, new=new, rewind=rewind):
+        return Taken(outcome="older", held=held)
+    return Taken(
+        outcome="stored",
+        held=next_held,
+        new_delays=new,
+        late_trips=found.late_trips if found else 0,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Content:
+    """What a message of one kind holds; ``usable``: entities of that kind."""
+
+    usable: int
+    route_ids: list[bytes]
+    parts: Iterator[Part]
+    late: Callable[[str, bytes], Significant] | None = None
+
+
+def _of_trip_updates(message: Envelope, limits: RealtimeLimits) -> _Content:
+    trips, times = decode.trip_updates(message)
+    stops = slices.stop_ids(message, times)
+
+    def late(feed: str, seen: bytes) -> Significant:
+        return significant.find(
+            feed, message.timestamp, trips, times, stops, seen=seen, limits=limits
+        )
+
+    return _Content(
+        usable=len(trips),
+        route_ids=trips.route_id,
+        parts=chain(
+            slices.by_route(message, trips),
+            slices.by_trip(trips),
+            slices.by_stop(trips, times, stops, limits),
+        ),
+        late=late,
+    )
+
+
+def _of_vehicles(message: Envelope, limits: RealtimeLimits) -> _Content:
+    trips, places = decode.vehicles(message)
+    return _Content(
+        usable=len(trips),
+        route_ids=trips.route_id,
+        parts=chain(
+            slices.by_route(message, trips),
+            slices.by_trip(trips),
+            slices.by_cell(message, trips, places, limits),
+        ),
+    )
+
+
+def _of_alerts(message: Envelope, _limits: RealtimeLimits) -> _Content:
+    return _Content(
+        usable=int((message.alerts.end > 0).sum()),
+        route_ids=[],
+        parts=slices.by_informed(message),
+    )
+
+
+_CONTENTS: dict[str, Callable[[Envelope, RealtimeLimits], _Content]] = {
+    "trip_updates": _of_trip_updates,
+    "vehicle_positions": _of_vehicles,
+    "alerts": _of_alerts,
+}

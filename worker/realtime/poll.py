@@ -1,0 +1,266 @@
+"""One tick of the poller: ask what is due, refuse what is bad, store what is good."""
+
+import asyncio
+import json
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from time import perf_counter
+from typing import Protocol, cast
+
+from redis import Redis
+
+from worker import keys
+from worker.clients.nsw import Admit, Answer, Handle
+from worker.policy import Policy
+from worker.policy.feeds import Feed, planned_per_quarter
+from worker.realtime import cadence, ingest, read, store
+from worker.realtime.accept import Held
+from worker.realtime.cadence import FeedState
+from worker.reliability import breaker, quota
+
+_GOOD = ("stored", "unchanged")
+_NOBODYS_FAULT = ("older", "future", "collapsed", "other_routes")
+"""Refusals after which asking again is right: the answer itself was sound."""
+
+
+class Source(Protocol):
+    """Where bodies come from."""
+
+    def fetch(self, paths: Mapping[str, str], admit: Admit, handle: Handle) -> None:
+        """Ask for every path; hand each answer on as it comes."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Polled:
+    """What one tick did with one feed.
+
+    ``outcome``: "stored", "unchanged", or why there is nothing new. ``age_s``: of the
+    data that is held now; None when nothing is. ``store_ms``: to judge, cut and store.
+    """
+
+    feed: str
+    outcome: str
+    entities: int
+    received: int
+    seconds: float
+    store_ms: float
+    age_s: float | None
+    new_delays: int
+
+    @property
+    def good(self) -> bool:
+        """Whether the feed answered with something sound."""
+        return self.outcome in _GOOD
+
+
+class Tick:
+    """One round over the feeds.
+
+    ``now`` is service time (feeds are judged by it), ``clock`` the real time in epoch
+    seconds (requests are counted by it).
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        source: Source,
+        policy: Policy,
+        *,
+        now: Callable[[], datetime],
+        clock: Callable[[], float],
+    ) -> None:
+        self._redis = redis
+        self._source = source
+        self._policy = policy
+        self._now = now
+        self._clock = clock
+        limits = policy.realtime
+        self._rule = breaker.Rule(
+            failures=limits.breaker_failures,
+            open_s=limits.breaker_open_s,
+            open_max_s=limits.breaker_open_max_s,
+            probe_s=int(limits.deadline_s) + 1,
+            state_ttl_s=limits.state_ttl_s,
+        )
+        self._states: dict[str, FeedState] = {}
+        self._breakers: dict[str, breaker.Breaker] = {}
+        self._held: dict[str, Held] = {}
+        self._report: dict[str, Polled] = {}
+
+    def run(self, *, everything: bool = False) -> list[Polled]:
+        """Ask the feeds that are due (or all); one row for each that was meant."""
+        due = self._due(everything)
+        names = [feed.name for feed in due]
+        self._held = store.held(self._redis, names)
+        paths = {feed.name: feed.path for feed in due}
+        if paths:
+            self._source.fetch(paths, self._admit, self._handle)
+            self._remember()
+        return [self._report[name] for name in names]
+
+    def _due(self, everything: bool) -> list[Feed]:
+        feeds = self._policy.feeds
+        self._states = load_states(self._redis)
+        self._breakers = breaker.read(self._redis, feeds, now_s=self._clock())
+        if everything:
+            return list(feeds.values())
+        _, slowed = quota.condition(self._redis)
+        limits = self._policy.realtime
+        ready = {
+            name: feed
+            for name, feed in feeds.items()
+            if self._breakers[name].state != "open"
+        }
+        return cadence.due(
+            ready,
+            self._states,
+            now_s=self._clock(),
+            period=cadence.period_of(self._now(), limits),
+            disrupted=cadence.disrupted(self._states.values(), limits),
+            slowed=slowed,
+            limits=limits,
+        )
+
+    async def _admit(self, feed: str) -> bool:
+        """Wait for the feed's token; False when it must not be asked."""
+        if not breaker.admit(self._redis, feed, self._breakers[feed], self._rule):
+            self._note(feed, "breaker")
+            return False
+        token = secrets.token_hex(8)
+        while True:
+            grant = quota.take(
+                self._redis,
+                self._policy.quota,
+                now_s=self._clock(),
+                token=token,
+                planned=lambda at: planned_per_quarter(
+                    self._policy.feeds, cadence.period_of(at, self._policy.realtime)
+                ),
+            )
+            if grant.granted:
+                return True
+            if grant.wait_s is None:
+                self._note(feed, f"quota: {grant.reason}")
+                return False
+            await asyncio.sleep(grant.wait_s)
+
+    def _handle(self, answer: Answer) -> None:
+        began = perf_counter()
+        feed = self._policy.feeds[answer.feed]
+        state = self._states.get(feed.name, FeedState())
+        self._states[feed.name] = replace(state, asked_at=self._clock())
+        if answer.problem:
+            self._failed(answer)
+            self._note(feed.name, answer.problem, answer)
+            return
+        taken = ingest.take(
+            self._redis,
+            feed,
+            answer.body,
+            held=self._held[feed.name],
+            now_s=self._now().timestamp(),
+            limits=self._policy.realtime,
+        )
+        if taken.outcome in _GOOD or taken.outcome in _NOBODYS_FAULT:
+            self._answered(feed.name)
+        else:
+            breaker.failed(self._redis, feed.name, self._rule, now_s=self._clock())
+        self._held[feed.name] = taken.held
+        self._states[feed.name] = replace(
+            self._states[feed.name],
+            unchanged=0 if taken.outcome == "stored" else state.unchanged + 1,
+            entities=taken.held.entities,
+            late_trips=taken.late_trips
+            if taken.outcome == "stored"
+            else state.late_trips,
+        )
+        self._note(
+            feed.name,
+            taken.outcome,
+            answer,
+            store_ms=(perf_counter() - began) * 1e3,
+            new_delays=taken.new_delays,
+        )
+
+    def _failed(self, answer: Answer) -> None:
+        """What a problem means for this feed and for all feeds, by its kind."""
+        feed, now_s = answer.feed, self._clock()
+        pause_s = answer.retry_after_s
+        if answer.problem == "over_quota":
+            quota.close(self._redis, self._policy.quota, answer.detail)
+        elif answer.problem == "rate_limited":
+            quota.slow_down(self._redis, self._policy.quota)
+        elif answer.problem in ("unauthorized", "refused"):
+            # Asking again at once cannot help, and every try costs quota.
+            pause_s = max(pause_s, self._policy.realtime.breaker_open_max_s)
+        else:
+            breaker.failed(
+                self._redis, feed, self._rule, now_s=now_s, retry_after_s=pause_s
+            )
+        if pause_s:
+            self._states[feed] = replace(self._states[feed], not_before=now_s + pause_s)
+
+    def _answered(self, feed: str) -> None:
+        seen = self._breakers[feed]
+        if seen.failures or seen.state != "closed":
+            breaker.succeeded(self._redis, feed)
+
+    def _note(
+        self,
+        feed: str,
+        outcome: str,
+        answer: Answer | None = None,
+        *,
+        store_ms: float = 0.0,
+        new_delays: int = 0,
+    ) -> None:
+        held = self._held[feed]
+        age_s = self._now().timestamp() - held.timestamp if held.timestamp else None
+        self._report[feed] = Polled(
+            feed=feed,
+            outcome=outcome,
+            entities=held.entities,
+            received=answer.received if answer else 0,
+            seconds=answer.seconds if answer else 0.0,
+            store_ms=store_ms,
+            age_s=age_s,
+            new_delays=new_delays,
+        )
+        if state := self._states.get(feed):
+            self._states[feed] = replace(state, outcome=outcome)
+
+    def _remember(self) -> None:
+        states = {
+            name: json.dumps(asdict(self._states[name]))
+            for name in self._report
+            if name in self._states
+        }
+        if states:
+            pipeline = self._redis.pipeline(transaction=False)
+            pipeline.hset(keys.FEED_STATES, mapping=states)  # type: ignore[arg-type]
+            pipeline.expire(keys.FEED_STATES, self._policy.realtime.state_ttl_s)
+            pipeline.execute()
+
+
+def load_states(redis: Redis) -> dict[str, FeedState]:
+    """What earlier ticks saw of each feed, by name."""
+    stored = cast(dict[bytes, bytes], redis.hgetall(keys.FEED_STATES))
+    return {
+        name.decode(): FeedState(**json.loads(state)) for name, state in stored.items()
+    }
+
+
+def nudge(redis: Redis, publish: Callable[[str], None], policy: Policy) -> bool:
+    """Wake the matcher while riders were not told of the newest delays.
+
+    Level, not edge: a nudge that got lost is repeated, and one is under way at a time.
+    """
+    wanted, matched = read.generation(redis)
+    if wanted == matched:
+        return False
+    if not redis.set(keys.NUDGED, wanted, nx=True, ex=policy.realtime.nudge_s):
+        return False
+    publish("alert_matcher")
+    return True

@@ -1,0 +1,178 @@
+"""A message cut into what one read asks for: a route, a trip, a stop, a place."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+from google.transit.gtfs_realtime_pb2 import Alert
+from numpy.typing import NDArray
+
+from worker.policy.feeds import RealtimeLimits
+from worker.realtime import decode
+from worker.realtime.decode import Envelope, StopTimes, Trips
+from worker.realtime.places import cell
+
+Part = tuple[str, Mapping[bytes, bytes]]
+"""A part's name (see ``keys.LIVE_PARTS``) and some of its fields."""
+
+_FIELDS_AT_ONCE = 1024
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+_TEXT_LIMIT = 64
+
+ROW = (
+    ("sequence", "<i4"),
+    ("relationship", "u1"),
+    ("known", "u1"),
+    ("arrival_delay", "<i4"),
+    ("arrival_time", "<u4"),
+    ("departure_delay", "<i4"),
+    ("departure_time", "<u4"),
+)
+"""The numbers of one row of a stop's bucket, behind its three ids."""
+
+
+class Ids(NamedTuple):
+    """Ids as an array of texts of one width, and how wide that is."""
+
+    texts: NDArray[np.bytes_]
+    width: int
+
+
+def ids(texts: Iterable[bytes]) -> Ids:
+    """Ids of trips or routes; longer ones than 64 bytes are no ids and become empty."""
+    array = np.array(
+        [text if len(text) <= _TEXT_LIMIT else b"" for text in texts] or [b""], "S"
+    )
+    return Ids(array, array.dtype.itemsize)
+
+
+def stop_ids(message: Envelope, times: StopTimes) -> Ids:
+    """The stop of each row; empty where it is missing or longer than 64 bytes."""
+    start, end = times.stop
+    lengths = end - start
+    lengths[lengths > _TEXT_LIMIT] = 0
+    words = max(int(lengths.max(initial=1) + 7) // 8, 1)
+    columns = np.zeros((len(start), words), np.uint64)
+    for number in range(words):
+        left = np.clip(lengths - 8 * number, 0, 8).astype(np.uint64)
+        # A shift by 64 bits is not defined: eight bytes are kept by no shift at all.
+        keep = np.where(
+            left == 8,
+            ~np.uint64(0),
+            (np.uint64(1) << (left % 8 * np.uint64(8))) - np.uint64(1),
+        )
+        inside = np.minimum(start + 8 * number, message.wire.size)
+        columns[:, number] = message.wire.words(inside) & keep
+    width = 8 * words
+    return Ids(columns.view(f"S{width}").ravel(), width)
+
+
+def buckets(stops: Ids, count: int) -> NDArray[np.uint16]:
+    """The bucket of each stop, as ``places.stop_bucket`` says."""
+    words = stops.texts.view(np.uint64).reshape(len(stops.texts), -1)
+    mixed = np.zeros(len(words), np.uint64)
+    for number in range(words.shape[1]):
+        # A short id has no further words; mixing them in would change its bucket.
+        more = words[:, number] != 0 if number else slice(None)
+        mixed[more] = (mixed[more] ^ words[more, number]) * _MIX
+    return ((mixed >> np.uint64(32)) % np.uint64(count)).astype(np.uint16)
+
+
+def by_route(message: Envelope, trips: Trips) -> Iterator[Part]:
+    """Each route's entities as a message of their own."""
+    yield from _messages(
+        "routes",
+        message,
+        zip(trips.route_id, message.slices(trips.entity), strict=True),
+    )
+
+
+def by_trip(trips: Trips) -> Iterator[Part]:
+    """Each trip's route, which holds the trip."""
+    pairs = dict(zip(trips.trip_id, trips.route_id, strict=True))
+    pairs.pop(b"", None)
+    yield from _chunks("trips", pairs)
+
+
+def by_stop(
+    trips: Trips, times: StopTimes, stops: Ids, limits: RealtimeLimits
+) -> Iterator[Part]:
+    """Each bucket's rows: who calls at its stops, and when."""
+    trip, route = ids(trips.trip_id), ids(trips.route_id)
+    widths = bytes((stops.width, trip.width, route.width))
+    row = np.dtype(
+        [
+            ("stop", stops.texts.dtype),
+            ("trip", trip.texts.dtype),
+            ("route", route.texts.dtype),
+            *ROW,
+        ]
+    )
+    bucket = buckets(stops, limits.stop_buckets)
+    bucket[stops.texts == b""] = limits.stop_buckets
+    order = np.argsort(bucket, kind="stable")
+    edges = np.searchsorted(bucket[order], np.arange(limits.stop_buckets + 1))
+    for first in range(0, limits.stop_buckets, _FIELDS_AT_ONCE):
+        last = min(first + _FIELDS_AT_ONCE, limits.stop_buckets)
+        chosen = order[edges[first] : edges[last]]
+        rows = np.empty(len(chosen), row)
+        rows["stop"] = stops.texts[chosen]
+        owner = times.trip[chosen]
+        rows["trip"] = trip.texts[owner]
+        rows["route"] = route.texts[owner]
+        for name, _ in ROW:
+            rows[name] = getattr(times, name)[chosen]
+        packed = rows.tobytes()
+        at = ((edges[first : last + 1] - edges[first]) * row.itemsize).tolist()
+        spans = zip(range(first, last), at, at[1:], strict=False)
+        yield "stops", {b"%d" % n: widths + packed[a:b] for n, a, b in spans if b > a}
+
+
+def by_cell(
+    message: Envelope,
+    trips: Trips,
+    places: NDArray[np.float32],
+    limits: RealtimeLimits,
+) -> Iterator[Part]:
+    """Each square of the map's vehicles as a message of their own."""
+    placed = np.flatnonzero(np.isfinite(places).all(axis=1))
+    squares = [
+        cell(latitude, longitude, limits.cell_degrees)
+        for latitude, longitude in places[placed].tolist()
+    ]
+    slices = message.slices(trips.entity[placed])
+    yield from _messages("cells", message, zip(squares, slices, strict=True))
+
+
+def by_informed(message: Envelope) -> Iterator[Part]:
+    """Each route's and each stop's alerts; those that name neither under no id."""
+    routes: list[tuple[bytes, bytes]] = []
+    stops: list[tuple[bytes, bytes]] = []
+    entity = np.flatnonzero(message.alerts.end)
+    whole = message.slices(entity)
+    for encoded, slice_ in zip(decode.alert_entities(message), whole, strict=True):
+        informed = Alert.FromString(encoded).informed_entity
+        named_routes = {e.route_id or e.trip.route_id for e in informed} - {""}
+        named_stops = {e.stop_id for e in informed} - {""}
+        routes += ((each.encode(), slice_) for each in named_routes)
+        stops += ((each.encode(), slice_) for each in named_stops)
+        if not named_routes and not named_stops:
+            routes.append((b"", slice_))
+    yield from _messages("routes", message, routes)
+    yield from _messages("stops", message, stops)
+    yield from _messages("all", message, ((b"", each) for each in whole))
+
+
+def _messages(
+    part: str, message: Envelope, entities: Iterable[tuple[bytes, bytes]]
+) -> Iterator[Part]:
+    groups: dict[bytes, list[bytes]] = {}
+    for key, entity in entities:
+        groups.setdefault(key, [message.header]).append(entity)
+    yield from _chunks(part, {key: b"".join(parts) for key, parts in groups.items()})
+
+
+def _chunks(part: str, fields: Mapping[bytes, bytes]) -> Iterator[Part]:
+    rows = list(fields.items())
+    for first in range(0, len(rows), _FIELDS_AT_ONCE):
+        yield part, dict(rows[first : first + _FIELDS_AT_ONCE])

@@ -1,0 +1,137 @@
+"""What Redis holds of a feed: staged beside the live keys, then renamed as one."""
+
+import secrets
+from collections.abc import Iterable
+from typing import cast
+
+from redis import Redis
+
+from worker import keys
+from worker.policy.feeds import RealtimeLimits
+from worker.realtime.accept import Held
+from worker.realtime.slices import Part
+
+_STAGED_TTL_S = 60
+_COMMIT = """
+if tonumber(redis.call('HGET', KEYS[1], 'timestamp') or 0) > tonumber(ARGV[1])
+  and ARGV[5] == '0' then return 0 end
+for i = 3, #KEYS, 2 do
+  redis.call('UNLINK', KEYS[i])
+  if redis.call('EXISTS', KEYS[i + 1]) == 1 then
+    redis.call('RENAME', KEYS[i + 1], KEYS[i])
+    redis.call('EXPIRE', KEYS[i], ARGV[2])
+  end
+end
+redis.call('UNLINK', KEYS[1])
+redis.call('HSET', KEYS[1], unpack(ARGV, 6))
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+if ARGV[4] ~= '0' then
+  redis.call('INCR', KEYS[2])
+  redis.call('EXPIRE', KEYS[2], ARGV[3])
+end
+return 1
+"""
+# KEYS: meta, the generation wanted, then live and staged in turn.
+# ARGV: timestamp, TTL of live keys, TTL of the generation, new delays, whether an
+# older message may replace the held one, then fields of meta and their values.
+
+
+class Staged:
+    """One message on its way into Redis; readers see it whole after ``commit``."""
+
+    def __init__(self, redis: Redis, feed: str, limits: RealtimeLimits) -> None:
+        self._redis = redis
+        self._feed = feed
+        self._limits = limits
+        self._token = secrets.token_hex(4)
+        self._begun: set[str] = set()
+
+    def add(self, parts: Iterable[Part]) -> None:
+        """Stage hashes; a part may come in pieces."""
+        for part, fields in parts:
+            if not fields:
+                continue
+            name = self._staged(part)
+            pipeline = self._redis.pipeline(transaction=False)
+            pipeline.hset(name, mapping=fields)  # type: ignore[arg-type]
+            if part not in self._begun:
+                pipeline.expire(name, _STAGED_TTL_S)
+                self._begun.add(part)
+            pipeline.execute()
+
+    def put(self, part: str, value: bytes) -> None:
+        """Stage a string."""
+        self._redis.set(self._staged(part), value, ex=_STAGED_TTL_S)
+
+    def commit(self, held: Held, *, new: int = 0, rewind: bool = False) -> bool:
+        """Replace every live part at once; False when a newer message came between.
+
+        ``new``: significant delays not seen before; with any, riders are to be told.
+        ``rewind``: the message that is held comes from the future and may be replaced.
+        """
+        limits = self._limits
+        names = [keys.live(self._feed, "meta"), keys.GENERATION_WANTED]
+        for part in keys.LIVE_PARTS:
+            if part != "meta":
+                names += [keys.live(self._feed, part), self._staged(part)]
+        fields = [each for pair in _meta(held).items() for each in pair]
+        done = self._redis.register_script(_COMMIT)(
+            keys=names,
+            args=[
+                held.timestamp,
+                limits.live_ttl_s,
+                limits.state_ttl_s,
+                new,
+                int(rewind),
+                *fields,
+            ],
+        )
+        return bool(done)
+
+    def _staged(self, part: str) -> str:
+        return f"{keys.live(self._feed, part)}:{self._token}"
+
+
+def keep(redis: Redis, feed: str, held: Held, limits: RealtimeLimits) -> None:
+    """Let the held message live on: the feed said the same, at ``held.timestamp``."""
+    pipeline = redis.pipeline(transaction=False)
+    pipeline.hset(keys.live(feed, "meta"), "timestamp", held.timestamp)
+    for part in keys.LIVE_PARTS:
+        pipeline.expire(keys.live(feed, part), limits.live_ttl_s)
+    pipeline.execute()
+
+
+def held(redis: Redis, feeds: Iterable[str]) -> dict[str, Held]:
+    """What is held of each feed, by name, in one round trip."""
+    names = list(feeds)
+    pipeline = redis.pipeline(transaction=False)
+    for feed in names:
+        pipeline.hgetall(keys.live(feed, "meta"))
+    return {
+        feed: _held(meta) for feed, meta in zip(names, pipeline.execute(), strict=True)
+    }
+
+
+def seen(redis: Redis, feed: str) -> bytes:
+    """Since when each significant delay of a feed is known, for ``delays.find``."""
+    return cast(bytes, redis.get(keys.live(feed, "significant")) or b"")
+
+
+def _meta(held: Held) -> dict[str, str | int]:
+    return {
+        "timestamp": held.timestamp,
+        "entities": held.entities,
+        "digest": held.digest,
+        "sketch": "\n".join(sorted(held.sketch)),
+    }
+
+
+def _held(meta: dict[bytes, bytes]) -> Held:
+    if not meta:
+        return Held()
+    return Held(
+        timestamp=int(meta[b"timestamp"]),
+        entities=int(meta[b"entities"]),
+        digest=meta[b"digest"].decode(),
+        sketch=frozenset(meta[b"sketch"].decode().split("\n")) - {""},
+    )
