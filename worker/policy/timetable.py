@@ -20,7 +20,9 @@ class Bundle:
 
     def __post_init__(self) -> None:
         if not self.path.startswith("/"):
-            raise PolicyError(f"bundles.{self.name}: path {self.path} must start with /")
+            raise PolicyError(
+                f"bundles.{self.name}: path {self.path} must start with /"
+            )
         if self.route_types == ():
             raise PolicyError(f"bundles.{self.name}: is trusted for no mode")
 
@@ -58,7 +60,10 @@ class TimetableLimits:
     reason: str
 
     def __post_init__(self) -> None:
-        if not 0 <= self.max_skipped_fraction < 1 or not 0 <= self.min_rows_fraction <= 1:
+        if (
+            not 0 <= self.max_skipped_fraction < 1
+            or not 0 <= self.min_rows_fraction <= 1
+        ):
             raise PolicyError("timetable: a fraction lies between 0 and 1")
         if self.max_archive_bytes > self.max_total_bytes:
             raise PolicyError(

@@ -1,0 +1,235 @@
+"""One bundle into the version that is being built: its files, in dependency order."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from worker.errors import PermanentError
+from worker.timetable import fields
+from worker.timetable.archive import Archive
+from worker.timetable.attributes import Attributes
+from worker.timetable.building import Building
+from worker.timetable.calendars import Services
+from worker.timetable.calls import load_calls
+from worker.timetable.files import (
+    CALENDAR_FILES,
+    CALL_ATTRIBUTES,
+    COMPACT,
+    REQUIRED_FILES,
+    SHAPES,
+    SIMPLE,
+    STOP_TIMES,
+    TRIP_ATTRIBUTES,
+    TRIPS,
+)
+from worker.timetable.keys import Interned, KeyTable
+from worker.timetable.patterns import Patterns, TripTimes
+from worker.timetable.points import load_points
+from worker.timetable.simple import Row, load_other, load_simple
+from worker.timetable.sink import copy_text
+from worker.timetable.trips import Trips, scan_trips, write_trips
+
+_SPECIAL = ("routes.txt", "calendar.txt", "calendar_dates.txt", "frequencies.txt")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trust:
+    """The route types that a bundle is trusted for: ``only`` these, or all ``but``."""
+
+    only: tuple[int, ...] | None = None
+    but: tuple[int, ...] = ()
+
+    @property
+    def limited(self) -> bool:
+        """Whether some type is not trusted."""
+        return self.only is not None or bool(self.but)
+
+    def covers(self, route_type: str) -> bool:
+        """Whether a route of this type, as written, is taken from the bundle."""
+        if not route_type.strip().isdigit():
+            return True
+        number = int(route_type)
+        return number in self.only if self.only is not None else number not in self.but
+
+
+@dataclass(kw_only=True)
+class Shared:
+    """What only bundles share: patterns, combinations, keys given so far."""
+
+    patterns: Patterns = field(default_factory=lambda: Patterns(trips=TripTimes.of(0)))
+    trip_attributes: Attributes = field(
+        default_factory=lambda: Attributes(
+            file=TRIPS, columns=TRIP_ATTRIBUTES, table="trip_attributes"
+        )
+    )
+    call_attributes: Attributes = field(
+        default_factory=lambda: Attributes(
+            file=STOP_TIMES, columns=CALL_ATTRIBUTES, table="call_attributes"
+        )
+    )
+    trip_keys: list[KeyTable] = field(default_factory=list)
+    services: list[Services] = field(default_factory=list)
+    next_service: int = 1
+    next_shape: int = 1
+
+
+def load_bundle(
+    building: Building, shared: Shared, archive: Archive, *, name: str, trust: Trust
+) -> None:
+    """Load what ``trust`` covers of ``archive``; the bundle's ``name`` is for collisions.
+
+    Raises PermanentError when a required file or column is missing or too many rows
+    of a file would be left out.
+    """
+    _check_files(archive)
+    with building.stage("small"):
+        other_routes = KeyTable()
+        for file in SIMPLE.values():
+            if file.name not in archive.members or file.name in _SPECIAL:
+                continue
+            if file.name not in REQUIRED_FILES and _is_empty(
+                building, archive, file.name
+            ):
+                building.skips.warn(f"{file.name} is empty")
+            else:
+                load_simple(building, archive, file)
+        _load_routes(building, archive, trust, other_routes)
+        services, service_keys = _load_services(building, archive, shared, name)
+    with building.stage("trips"):
+        trips = scan_trips(
+            building,
+            archive,
+            services=service_keys,
+            other_routes=other_routes,
+            first_shape=shared.next_shape,
+            elsewhere=shared.trip_keys,
+        )
+    shared.patterns.trips = TripTimes.of(len(trips.keys))
+    if SHAPES.name in archive.members:
+        with building.stage("shapes"):
+            load_points(building, archive, trips, only_used=trust.limited)
+    _write_shape_ids(building, trips, name)
+    with building.stage("stop_times"):
+        load_calls(building, archive, trips, shared.patterns, shared.call_attributes)
+    with building.stage("trips"):
+        repeated = _load_frequencies(building, archive, trips)
+        write_trips(
+            building,
+            archive,
+            trips,
+            shared.patterns.trips,
+            shared.trip_attributes,
+            repeated,
+        )
+    with building.stage("small"):
+        known = {*SIMPLE, *COMPACT}
+        for other in sorted(set(archive.members) - known):
+            load_other(building, archive, other)
+    for warning in archive.warnings:
+        building.skips.warn(warning)
+    trips.keys.drop(_left_out(trips))
+    shared.trip_keys.append(trips.keys)
+    shared.services.append(services)
+    shared.next_shape = trips.shapes.next
+    shared.next_service = service_keys.next
+
+
+def _check_files(archive: Archive) -> None:
+    missing = [name for name in REQUIRED_FILES if name not in archive.members]
+    if missing:
+        raise PermanentError(f"the required file {', '.join(missing)} is missing")
+    if not any(name in archive.members for name in CALENDAR_FILES):
+        raise PermanentError(f"neither {' nor '.join(CALENDAR_FILES)} is there")
+
+
+def _load_routes(
+    building: Building, archive: Archive, trust: Trust, other_routes: KeyTable
+) -> None:
+    def accept(row: Row, _line: int) -> bool:
+        return trust.covers(row["route_type"])
+
+    file = SIMPLE["routes.txt"]
+    load_simple(building, archive, file, accept if trust.limited else None)
+    if trust.limited:
+        for block in building.blocks(archive, file.name, count=False):
+            types = block.texts("route_type")
+            others = [at for at, kind in enumerate(types) if not trust.covers(kind)]
+            chosen = block.take(np.array(others, np.int64))
+            other_routes.add(fields.hashes(chosen, "route_id"))
+
+
+def _load_services(
+    building: Building, archive: Archive, shared: Shared, name: str
+) -> tuple[Services, Interned]:
+    services = Services()
+    skips = building.skips
+    taken = building.used_ids.setdefault("service_id", set())
+    for file_name, add in (
+        ("calendar.txt", services.add_calendar),
+        ("calendar_dates.txt", services.add_exception),
+    ):
+        if file_name not in archive.members:
+            continue
+
+        def accept(row: Row, line: int, add=add, file_name=file_name) -> bool:  # type: ignore[no-untyped-def]
+            reason = add(row)
+            if reason:
+                skips.add(file_name, line, reason)
+            return reason is None
+
+        if _is_empty(building, archive, file_name):
+            skips.warn(f"{file_name} is empty")
+            continue
+        load_simple(building, archive, SIMPLE[file_name], accept)
+    keys = Interned(shared.next_service)
+    lines: list[str] = []
+    for service_id in services.days:
+        key = keys.next
+        keys.keys(fields.hash_text(service_id))
+        unique = service_id if service_id not in taken else f"{service_id}@{name}"
+        lines.append(services.line(key, service_id, unique))
+    taken.update(services.days)
+    building.sink.write("services", lines)
+    return services, keys
+
+
+def _load_frequencies(building: Building, archive: Archive, trips: Trips) -> KeyTable:
+    repeated = KeyTable()
+    file = SIMPLE["frequencies.txt"]
+    if file.name not in archive.members or _is_empty(building, archive, file.name):
+        return repeated
+
+    def accept(row: Row, line: int) -> bool:
+        hashed = fields.hash_text(row["trip_id"])
+        if int(trips.kept(hashed)[0]) < 0:
+            if int(trips.keys.find(hashed)[0]) < 0:
+                reason = f"trip_id {row['trip_id']} is not known"
+                building.skips.add(file.name, line, reason, kind="trip_id")
+            return False
+        repeated.add(hashed)
+        return True
+
+    load_simple(building, archive, file, accept)
+    return repeated
+
+
+def _is_empty(building: Building, archive: Archive, name: str) -> bool:
+    return next(building.blocks(archive, name, count=False), None) is None
+
+
+def _write_shape_ids(building: Building, trips: Trips, name: str) -> None:
+    taken = building.used_ids.setdefault("shape_id", set())
+    building.sink.write(
+        "shape_ids",
+        [
+            f"{key}\t{copy_text(shape if shape not in taken else f'{shape}@{name}')}\n"
+            for key, shape in trips.shape_ids.items()
+        ],
+    )
+    taken.update(trips.shape_ids.values())
+
+
+def _left_out(trips: Trips) -> Iterable[int]:
+    found: list[int] = np.flatnonzero(trips.status).tolist()
+    return found

@@ -1,0 +1,169 @@
+-- What an app asks. Bodies are text and name `gtfs`, so they follow the swap.
+
+create function runs_on(first_day date, days bit varying, day date) returns boolean
+language sql immutable parallel safe as $$
+    select case when day >= first_day and day < first_day + length(days)
+        then get_bit(days, day - first_day) = 1 else false end
+$$;
+
+-- The instant from which a service day's clock times count: noon minus 12 hours, which
+-- is not midnight on the two days a year when the clocks change.
+create function day_start(day date, timezone text) returns timestamptz
+language sql stable parallel safe as $$
+    select ((day + time '12:00') at time zone timezone) - interval '12 hours'
+$$;
+
+-- The days on which a service runs, in a range that includes both ends.
+create function service_days(service_id text, from_day date, to_day date)
+returns setof date language sql stable as $$
+    select d.day::date
+    from gtfs.services s
+    cross join generate_series(
+        greatest(from_day, s.first_day)::timestamp,
+        least(to_day, s.first_day + length(s.days) - 1)::timestamp,
+        interval '1 day'
+    ) as d (day)
+    where s.service_id = service_days.service_id
+        and gtfs.runs_on(s.first_day, s.days, d.day::date)
+    order by 1
+$$;
+
+-- What leaves a stop, or any platform of a station, between two instants. The last call
+-- of a trip and calls without boarding are left out.
+create function departures(
+    stop_id text, starting timestamptz, lasting interval default '1 hour'
+)
+returns table (
+    departs_at timestamptz, service_day date, trip_id text, route_id text,
+    route_short_name text, headsign text, platform_id text, platform_code text,
+    stop_sequence integer
+)
+language sql stable rows 100 as $$
+    with days as materialized (
+        select
+            d.day::date as day,
+            gtfs.day_start(d.day::date, v.timezone) as midnight
+        from gtfs.version v
+        cross join generate_series(
+            (starting at time zone v.timezone)::date::timestamp
+                - (v.last_second / 86400) * interval '1 day',
+            (starting + lasting) at time zone v.timezone,
+            interval '1 day'
+        ) as d (day)
+    ),
+    windows as materialized (
+        select
+            day, midnight,
+            extract(epoch from starting - midnight)::integer as from_s,
+            extract(epoch from starting + lasting - midnight)::integer as to_s
+        from days
+    ),
+    calls as materialized (
+        select
+            p.time_pattern, o.stop_pattern, c.at,
+            coalesce(p.due, p.departure, p.arrival)[c.at] as due,
+            s.stop_id, s.platform_code
+        from gtfs.stops_rows s
+        join gtfs.stop_patterns o on o.stops @> array[s.stop]
+        cross join lateral unnest(array_positions(o.stops, s.stop)) as c (at)
+        join gtfs.time_patterns p on p.stop_pattern = o.stop_pattern
+        where (s.stop_id = departures.stop_id
+            or s.parent_station = departures.stop_id)
+            and c.at < cardinality(o.stops)
+    ),
+    due as (
+        select t.route, t.service, t.attributes, t.trip_id, c.stop_pattern, c.at,
+            c.stop_id, c.platform_code, w.day, w.midnight, t.start + c.due as second
+        from windows w
+        cross join calls c
+        join gtfs.trip_rows t
+            on t.time_pattern = c.time_pattern
+            and t.start >= w.from_s - c.due and t.start < w.to_s - c.due
+            and not t.repeated
+        union all
+        select t.route, t.service, t.attributes, t.trip_id, c.stop_pattern, c.at,
+            c.stop_id, c.platform_code, w.day, w.midnight, n.second + c.due
+        from gtfs.frequencies_rows f
+        join gtfs.trip_rows t on t.trip_id = f.trip_id
+        join calls c on c.time_pattern = t.time_pattern
+        cross join windows w
+        cross join lateral generate_series(
+            f.start_time, f.end_time - 1, greatest(f.headway_secs, 1)
+        ) as n (second)
+        where n.second + c.due >= w.from_s and n.second + c.due < w.to_s
+    )
+    select
+        d.midnight + d.second * interval '1 second',
+        d.day, d.trip_id, r.route_id, r.route_short_name,
+        coalesce(a.stop_headsign, b.trip_headsign),
+        d.stop_id, d.platform_code,
+        coalesce(o.seq[d.at], d.at)
+    from due d
+    join gtfs.services v on v.service = d.service
+    join gtfs.routes_rows r on r.route = d.route
+    join gtfs.trip_attributes b on b.attributes = d.attributes
+    join gtfs.stop_patterns o on o.stop_pattern = d.stop_pattern
+    join gtfs.call_attributes a
+        on a.attributes
+        = o.attributes[case when cardinality(o.attributes) > 1 then d.at else 1 end]
+    where gtfs.runs_on(v.first_day, v.days, d.day)
+        and coalesce(a.pickup_type, 0) <> 1
+    order by 1, 3
+$$;
+
+-- The calls of one trip on one service day, with the places.
+create function trip_calls(trip_id text, service_day date)
+returns table (
+    stop_sequence integer, stop_id text, stop_name text, platform_code text,
+    stop_lat double precision, stop_lon double precision,
+    arrives_at timestamptz, departs_at timestamptz,
+    pickup_type integer, drop_off_type integer
+)
+language sql stable rows 50 as $$
+    select
+        coalesce(o.seq[c.at], c.at::integer), s.stop_id, s.stop_name, s.platform_code,
+        s.stop_lat, s.stop_lon,
+        m.midnight + (t.start + coalesce(p.arrival[c.at], p.due[c.at])) * interval '1 s',
+        m.midnight
+            + (t.start + coalesce(p.due, p.departure, p.arrival)[c.at]) * interval '1 s',
+        a.pickup_type, a.drop_off_type
+    from gtfs.version v
+    cross join lateral gtfs.day_start(service_day, v.timezone) as m (midnight)
+    join gtfs.trip_rows t on t.trip_id = trip_calls.trip_id
+    join gtfs.time_patterns p on p.time_pattern = t.time_pattern
+    join gtfs.stop_patterns o on o.stop_pattern = p.stop_pattern
+    cross join lateral unnest(o.stops) with ordinality as c (stop, at)
+    join gtfs.stops_rows s on s.stop = c.stop
+    join gtfs.call_attributes a
+        on a.attributes
+        = o.attributes[case when cardinality(o.attributes) > 1 then c.at else 1 end]
+    order by 1
+$$;
+
+-- Stops within a distance, nearest first; haversine on a sphere of 6,371 km.
+create function stops_near(
+    latitude double precision, longitude double precision,
+    radius_m double precision default 500
+)
+returns table (
+    stop_id text, stop_name text, stop_lat double precision,
+    stop_lon double precision, distance_m double precision
+)
+language sql stable rows 50 as $$
+    select s.stop_id, s.stop_name, s.stop_lat, s.stop_lon, d.metres
+    from gtfs.stops_rows s
+    cross join lateral (
+        select 2 * 6371000 * asin(least(1, sqrt(
+            power(sind((s.stop_lat - latitude) / 2), 2)
+            + cosd(latitude) * cosd(s.stop_lat)
+            * power(sind((s.stop_lon - longitude) / 2), 2)
+        ))) as metres
+    ) d
+    where s.stop_lat between latitude - radius_m / 111000
+            and latitude + radius_m / 111000
+        and s.stop_lon between
+            longitude - radius_m / (111000 * greatest(cosd(latitude), 0.01))
+            and longitude + radius_m / (111000 * greatest(cosd(latitude), 0.01))
+        and d.metres <= radius_m
+    order by d.metres, s.stop_id
+$$;

@@ -1,0 +1,24 @@
+-- Made after the load, one statement a transaction.
+alter table routes_rows add primary key (route);
+create unique index on routes_rows (route_id);
+alter table stops_rows add primary key (stop);
+create unique index on stops_rows (stop_id);
+create index on stops_rows (parent_station) where parent_station is not null;
+create index on stops_rows (stop_lat, stop_lon);
+alter table services add primary key (service);
+create unique index on services (service_id);
+alter table shape_ids add primary key (shape);
+create unique index on shape_ids (shape_id);
+alter table trip_attributes add primary key (attributes);
+alter table call_attributes add primary key (attributes);
+alter table stop_patterns add primary key (stop_pattern);
+create index on stop_patterns using gin (stops) with (fastupdate = off);
+alter table time_patterns add primary key (time_pattern);
+create index on time_patterns (stop_pattern);
+create unique index on trip_rows (trip_id);
+create index on trip_rows (time_pattern, start);
+create index on trip_rows (route);
+alter table shape_parts add primary key (shape, part);
+create index on calendar_dates_rows (service_id);
+create index on calendar_rows (service_id);
+create index on frequencies_rows (trip_id);

@@ -1,0 +1,75 @@
+"""Rows on their way to PostgreSQL: gathered per table, sent by COPY, committed."""
+
+from collections.abc import Callable, Iterable
+
+from psycopg import Connection, sql
+
+from worker.timetable.patterns import NULL
+
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+def copy_text(value: str) -> str:
+    """A text as COPY reads it; blank is NULL."""
+    return value.translate(_ESCAPES) if value else NULL
+
+
+class Sink:
+    """Sends COPY lines to the tables of one schema, each batch its own transaction.
+
+    ``check`` is called before every batch and may raise to end the load.
+    """
+
+    def __init__(
+        self,
+        connection: Connection[tuple[object, ...]],
+        schema: str,
+        *,
+        copy_bytes: int,
+        check: Callable[[], None],
+    ) -> None:
+        self.connection = connection
+        self.schema = schema
+        self._copy_bytes = copy_bytes
+        self._check = check
+        self._waiting: dict[str, list[str]] = {}
+        self._sizes: dict[str, int] = {}
+
+    def write(self, table: str, lines: Iterable[str]) -> None:
+        """Queue lines in the table's column order; sends when there are enough."""
+        waiting = self._waiting.setdefault(table, [])
+        before = len(waiting)
+        waiting.extend(lines)
+        size = self._sizes.get(table, 0) + sum(map(len, waiting[before:]))
+        self._sizes[table] = size
+        if size >= self._copy_bytes:
+            self._send(table)
+
+    def flush(self) -> None:
+        """Send all that waits."""
+        for table in list(self._waiting):
+            self._send(table)
+
+    def execute(self, statement: str) -> None:
+        """Run one statement with the version's schema as the search path; commit."""
+        self._check()
+        self.connection.execute(
+            sql.SQL("SET LOCAL search_path TO {}, pg_catalog").format(
+                sql.Identifier(self.schema)
+            )
+        )
+        self.connection.execute(statement.encode())
+        self.connection.commit()
+
+    def _send(self, table: str) -> None:
+        lines = self._waiting.pop(table)
+        self._sizes.pop(table, None)
+        if not lines:
+            return
+        self._check()
+        statement = sql.SQL("COPY {} FROM STDIN").format(
+            sql.Identifier(self.schema, table)
+        )
+        with self.connection.cursor() as cursor, cursor.copy(statement) as copy:
+            copy.write("".join(lines))
+        self.connection.commit()

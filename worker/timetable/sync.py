@@ -1,0 +1,191 @@
+"""A sync: archives into a new version beside the live one, checked, swapped in."""
+
+import json
+import resource
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from psycopg import Connection, sql
+
+from worker.errors import PermanentError
+from worker.policy.timetable import TimetableLimits
+from worker.timetable.archive import open_archive
+from worker.timetable.building import Building, Progress, ignore_progress
+from worker.timetable.bundle import Shared, Trust, load_bundle
+from worker.timetable.sink import Sink
+from worker.timetable.swap import Fence, clear_space, swap_in
+from worker.timetable.tables import LIVE, LOADING, create_version, index_version
+from worker.timetable.validate import loose_references, refusals
+
+Db = Connection[tuple[object, ...]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """One archive to load: whose it is, what it is trusted for, what its bytes are."""
+
+    name: str
+    path: Path
+    sha256: str
+    trust: Trust
+    etag: str = ""
+    modified: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SyncResult:
+    """What a sync did. ``db_bytes`` is the live version's; sizes in bytes, times in s."""
+
+    version: str
+    rows: dict[str, int]
+    stop_patterns: int
+    time_patterns: int
+    skipped: list[dict[str, object]]
+    warnings: list[str]
+    seconds: dict[str, float]
+    peak_rss_mib: float
+    db_bytes: int
+    unchanged: bool
+
+
+def load_version(
+    connection: Db,
+    sources: Sequence[Source],
+    limits: TimetableLimits,
+    *,
+    now: datetime,
+    fence: Fence,
+    check: Callable[[], None] = lambda: None,
+    progress: Progress = ignore_progress,
+    by_hand: bool = False,
+) -> SyncResult:
+    """Load ``sources`` into a new version and make it the live one.
+
+    ``by_hand``: what would refuse a scheduled sync is a warning. Raises PermanentError
+    when the feed is refused, TransientError when it may work next time; the live
+    version is untouched then. Commits on ``connection`` as it goes.
+    """
+    archives = [open_archive(source.path, limits) for source in sources]
+    connection.execute(f"SET statement_timeout TO '{limits.statement_timeout_s}s'")
+    connection.execute("SET synchronous_commit TO off")
+    connection.commit()
+    sink = Sink(connection, LOADING, copy_bytes=limits.copy_bytes, check=check)
+    building = Building(sink=sink, limits=limits, progress=progress)
+    building.total_bytes = sum(
+        member.size for archive in archives for member in archive.members.values()
+    )
+    shared = Shared()
+    with building.stage("clear"):
+        clear_space(connection, limits)
+        create_version(connection, LOADING)
+    for source, archive in zip(sources, archives, strict=True):
+        load_bundle(building, shared, archive, name=source.name, trust=source.trust)
+    sink.flush()
+    with building.stage("index"):
+        index_version(sink)
+    with building.stage("validate"):
+        timezone = _timezone(connection)
+        rows = dict(building.rows)
+        today = now.astimezone(_zone(timezone)).date()
+        found = refusals(connection, rows, timezone, shared, today, limits)
+        if found and not by_hand:
+            raise PermanentError(f"the timetable is refused: {'; '.join(found)}")
+        for sentence in [*found, *loose_references(connection, LOADING)]:
+            building.skips.warn(sentence)
+        version = f"{now:%Y%m%dT%H%M%S}-{sources[0].sha256[:8]}"
+        _describe(connection, building, sources, version, timezone)
+    with building.stage("swap"):
+        swap_in(connection, LOADING, fence)
+    return SyncResult(
+        version=version,
+        rows=rows,
+        stop_patterns=shared.patterns.stop_patterns,
+        time_patterns=shared.patterns.time_patterns,
+        skipped=_skipped(building),
+        warnings=building.skips.warnings,
+        seconds={name: round(spent, 3) for name, spent in building.seconds.items()},
+        peak_rss_mib=peak_rss_mib(),
+        db_bytes=version_bytes(connection, LIVE),
+        unchanged=False,
+    )
+
+
+def version_bytes(connection: Db, schema: str) -> int:
+    """The size of a version with its indexes, in bytes."""
+    (size,) = connection.execute(
+        "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint "
+        "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE n.nspname = %s AND c.relkind = 'r'",
+        (schema,),
+    ).fetchall()[0]
+    connection.commit()
+    return int(str(size))
+
+
+def peak_rss_mib() -> float:
+    """The largest resident memory of this process so far, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _timezone(connection: Db) -> str:
+    found = connection.execute(
+        sql.SQL("SELECT agency_timezone FROM {} LIMIT 1").format(
+            sql.Identifier(LOADING, "agency_rows")
+        )
+    ).fetchone()
+    connection.commit()
+    return str(found[0]) if found else ""
+
+
+def _zone(timezone: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(timezone)
+    except (KeyError, ValueError, OSError):
+        raise PermanentError(
+            f"agency.txt: agency_timezone '{timezone}' is not a time zone"
+        ) from None
+
+
+def _describe(
+    connection: Db,
+    building: Building,
+    sources: Sequence[Source],
+    version: str,
+    timezone: str,
+) -> None:
+    """Store what the version is, where it came from, and what was said of it."""
+    bundles = [
+        {"name": s.name, "sha256": s.sha256, "etag": s.etag, "modified": s.modified}
+        for s in sources
+    ]
+    connection.execute(
+        sql.SQL(
+            "INSERT INTO {table} (version, bundles, row_counts, skipped, warnings, "
+            "timezone, last_second) SELECT %s, %s, %s, %s, %s, %s, coalesce(max("
+            "t.start + (SELECT max(s) FROM unnest(coalesce(p.due, p.departure, "
+            "p.arrival)) AS s)), 0) FROM {trips} t JOIN {patterns} p USING (time_pattern)"
+        ).format(
+            table=sql.Identifier(LOADING, "version"),
+            trips=sql.Identifier(LOADING, "trip_rows"),
+            patterns=sql.Identifier(LOADING, "time_patterns"),
+        ),
+        (
+            version,
+            json.dumps(bundles),
+            json.dumps(building.rows),
+            json.dumps(_skipped(building)),
+            json.dumps(building.skips.warnings),
+            timezone,
+        ),
+    )
+    connection.commit()
+
+
+def _skipped(building: Building) -> list[dict[str, object]]:
+    return [
+        {"file": skip.file, "line": skip.line, "reason": skip.reason}
+        for skip in building.skips.shown
+    ]

@@ -1,0 +1,204 @@
+"""trips.txt, read twice: first who belongs to the version, then, when the patterns are
+known, the rows themselves.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from worker.timetable import fields
+from worker.timetable.archive import Archive
+from worker.timetable.attributes import Attributes
+from worker.timetable.blocks import Block, Ints
+from worker.timetable.building import Building
+from worker.timetable.files import SIMPLE, TRIPS
+from worker.timetable.keys import ABSENT, Interned, KeyTable
+from worker.timetable.patterns import NULL, TripTimes
+from worker.timetable.sink import copy_text
+
+KEPT, OF_ANOTHER_MODE, LEFT_OUT = 0, 1, 2
+
+
+@dataclass(kw_only=True, slots=True)
+class Trips:
+    """The trips of one bundle in file order, and what each refers to."""
+
+    keys: KeyTable
+    status: Ints
+    route: Ints
+    service: Ints
+    shape: Ints
+    shapes: Interned
+    shape_ids: dict[int, str]
+
+    def kept(self, hashed: tuple[fields.Words, fields.Words]) -> Ints:
+        """The key of each trip id, ABSENT when it is unknown or not kept."""
+        keys = self.keys.find(hashed)
+        known = keys != ABSENT
+        keys[known] = np.where(self.status[keys[known]] == KEPT, keys[known], ABSENT)
+        return keys
+
+
+def scan_trips(
+    building: Building,
+    archive: Archive,
+    *,
+    services: Interned,
+    other_routes: KeyTable,
+    first_shape: int,
+    elsewhere: list[KeyTable],
+) -> Trips:
+    """Who is kept: routes and services known, the id new here and ``elsewhere``.
+
+    ``other_routes`` are those that another bundle is trusted for.
+    """
+    building.check_columns(archive, TRIPS)
+    routes = building.key_table(SIMPLE["routes.txt"])
+    keys = KeyTable()
+    shapes = Interned(first_shape)
+    shape_ids: dict[int, str] = {}
+    parts: dict[str, list[Ints]] = {
+        "status": [],
+        "route": [],
+        "service": [],
+        "shape": [],
+    }
+    skips = building.skips
+    for block in building.blocks(archive, TRIPS.name):
+        if not len(block):
+            continue
+        hashed = fields.hashes(block, "trip_id")
+        keys.add(hashed)
+        route_hash = fields.hashes(block, "route_id")
+        route = routes.find(route_hash)
+        other = other_routes.find(route_hash) != ABSENT
+        service, _ = services.keys(fields.hashes(block, "service_id"), add=False)
+        status = np.zeros(len(block), np.int64)
+        status[other & (route == ABSENT)] = OF_ANOTHER_MODE
+        for column, unknown in (
+            ("trip_id", block.starts[:, block.columns["trip_id"]]
+             == block.ends[:, block.columns["trip_id"]]),
+            ("route_id", route == ABSENT),
+            ("service_id", service == ABSENT),
+        ):  # fmt: skip
+            _leave_out(building, block, status, column, unknown)
+        for table in elsewhere:
+            twice = (table.find(hashed) != ABSENT) & (status == KEPT)
+            status[twice] = LEFT_OUT
+            lines = block.lines[twice].tolist()
+            skips.add_rows(
+                TRIPS.name, lines, lambda _: "trip_id is in an earlier bundle", "twice"
+            )
+        parts["status"].append(status)
+        parts["route"].append(route)
+        parts["service"].append(service)
+        parts["shape"].append(_shapes_of(block, status, shapes, shape_ids))
+    columns = {
+        name: np.concatenate(found) if found else np.empty(0, np.int64)
+        for name, found in parts.items()
+    }
+    trips = Trips(keys=keys, shapes=shapes, shape_ids=shape_ids, **columns)
+    _leave_out_repeated(building, archive, trips)
+    building.check_skipped(TRIPS.name)
+    return trips
+
+
+def write_trips(
+    building: Building,
+    archive: Archive,
+    trips: Trips,
+    times: TripTimes,
+    attributes: Attributes,
+    repeated: KeyTable,
+) -> None:
+    """The rows of the trips that are kept; ``repeated`` ids have frequencies."""
+    at = 0
+    for block in building.blocks(archive, TRIPS.name, count=False):
+        here = slice(at, at + len(block))
+        at += len(block)
+        which = np.flatnonzero(trips.status[here] == KEPT)
+        if not len(which):
+            continue
+        kept = block.take(which)
+        rows = which + here.start
+        combined = attributes.keys(building, kept)
+        often = repeated.find(fields.hashes(kept, "trip_id")) != ABSENT
+        lines = [
+            f"{route}\t{service}\t{shape if shape >= 0 else NULL}\t{combination}\t"
+            f"{pattern or NULL}\t{start}\t{'t' if again else 'f'}\t{copy_text(trip)}\t"
+            f"{copy_text(short)}\t{copy_text(block_id)}\n"
+            for route, service, shape, combination, pattern, start, again, trip, short,
+            block_id in zip(
+                trips.route[rows].tolist(),
+                trips.service[rows].tolist(),
+                trips.shape[rows].tolist(),
+                combined.tolist(),
+                times.pattern[rows].tolist(),
+                times.start[rows].tolist(),
+                often.tolist(),
+                kept.texts("trip_id"),
+                kept.texts("trip_short_name"),
+                kept.texts("block_id"),
+                strict=True,
+            )
+            if combination not in attributes.bad
+        ]  # fmt: skip
+        attributes.leave_out(building, kept, combined)
+        building.sink.write("trip_rows", lines)
+        building.rows[TRIPS.name] += len(lines)
+    building.check_skipped(TRIPS.name)
+
+
+def _leave_out(
+    building: Building, block: Block, status: Ints, column: str, unknown: fields.Mask
+) -> None:
+    """Leave rows out whose ``column`` is blank or names nothing that is known."""
+    rows = np.flatnonzero(unknown & (status == KEPT))
+    status[rows] = LEFT_OUT
+    building.skips.add_rows(
+        TRIPS.name,
+        block.lines[rows].tolist(),
+        lambda at: said(block, column, int(rows[at]), "is not known"),
+        kind=column,
+    )
+
+
+def said(block: Block, column: str, row: int, why: str) -> str:
+    """A reason that quotes the value."""
+    value = block.text(column, row)
+    return f"{column} {value} {why}" if value else f"{column} is blank"
+
+
+def _leave_out_repeated(building: Building, archive: Archive, trips: Trips) -> None:
+    repeated = trips.keys.repeated()
+    if not repeated:
+        return
+    at = 0
+    for block in building.blocks(archive, TRIPS.name, count=False):
+        for row in range(len(block)):
+            if at + row in repeated and trips.status[at + row] == KEPT:
+                trips.status[at + row] = LEFT_OUT
+                reason = f"trip_id {block.text('trip_id', row)} is there twice"
+                building.skips.add(
+                    TRIPS.name, int(block.lines[row]), reason, kind="twice"
+                )
+        at += len(block)
+
+
+def _shapes_of(
+    block: Block, status: Ints, shapes: Interned, shape_ids: dict[int, str]
+) -> Ints:
+    """The shape's key for each row, ABSENT where blank or the trip is not kept."""
+    index = block.columns.get("shape_id")
+    result = np.full(len(block), ABSENT)
+    if index is None:
+        return result
+    some = np.flatnonzero(
+        (status == KEPT) & (block.starts[:, index] < block.ends[:, index])
+    )
+    chosen = block.take(some)
+    keys, new = shapes.keys(fields.hashes(chosen, "shape_id"))
+    for row in new:
+        shape_ids[int(keys[row])] = chosen.text("shape_id", row)
+    result[some] = keys
+    return result
