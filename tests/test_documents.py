@@ -21,7 +21,7 @@ OPENED = re.compile(
 )
 BLOCK = re.compile(rf"({OPENED.pattern}\n)(?P<text>.*?)(^<!-- end -->$)", re.M | re.S)
 
-NAMED_TARGETS = re.compile(r"(?:^|`)make ((?:[\w-]+ ?)+)", re.M)
+NAMED_TARGETS = re.compile(r"(?:^|`)make ((?:[a-z-]+ ?)+)", re.M)
 
 TOP_LEVEL = {
     *("notebooks", "worker", "simulation", "loadtests", "tests"),
