@@ -3,13 +3,18 @@
 import json
 import os
 import sys
-from typing import Annotated
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
 
 from worker import celeryconfig, env
+from worker.operate.show import Table, show
 from worker.policy import POLICY, Pool
+from worker.tasks.world import World, world
 
 RUN, STEP, SEE, MEND = "Run", "One step, without Celery", "See", "Mend"
 
@@ -70,3 +75,44 @@ def migrate(json_: Json = False) -> None:
         typer.echo(json.dumps({"applied": applied}))
     else:
         typer.echo("\n".join(applied) or "nothing to apply: up to date", err=True)
+
+
+@door.command(rich_help_panel=STEP)
+def decode(file: Path, json_: Json = False) -> None:
+    """Count what a GTFS-Realtime FILE.pb or FILE.pb.gz holds; needs no server."""
+    from worker.realtime import census
+
+    counted = census.count(file).as_json()
+    _say(counted, json_, Table(columns=("what", file.name), rows=list(counted.items())))
+
+
+@door.command(rich_help_panel=STEP)
+def poll(
+    once: Annotated[
+        bool, typer.Option("--once", help="Ask every feed, due or not, one time.")
+    ] = False,
+    json_: Json = False,
+) -> None:
+    """Ask the realtime feeds that are due, and store what is new."""
+    from worker.tasks.gtfs_rt_poller import tick
+
+    polled = tick(_world()).run(everything=once)
+    _say_rows([asdict(row) for row in polled], json_)
+
+
+def _world() -> World:
+    """The world of one step: messages are only hints, so none is published."""
+    settings = env.settings()
+    return world(settings.policy(), settings, lambda _task, *_arguments: None)
+
+
+def _say(value: Any, as_json: bool, *tables: Table) -> None:
+    if as_json:
+        typer.echo(json.dumps(value, default=str))
+    else:
+        show(*tables)
+
+
+def _say_rows(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
+    columns = tuple(rows[0]) if rows else ("nothing was due",)
+    _say(rows, as_json, Table(columns=columns, rows=[tuple(r.values()) for r in rows]))
