@@ -1,0 +1,210 @@
+"""Apple's push service: one long-lived connection a process.
+
+https://developer.apple.com/documentation/usernotifications/sending-notification-requests-to-apns
+"""
+
+import json
+import os
+import socket
+import ssl
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from hpack import NeverIndexedHeaderTuple as Once
+
+from worker.clients.http2 import Answer, Connection, Headers, Request
+from worker.errors import PermanentError, TransientError
+from worker.policy.notifications import Push
+
+TOPIC_REASONS = ("TooManyProviderTokenUpdates",)
+_PRIORITY = b"10"  # at once; a delay is no use when the phone feels like it
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Notice:
+    """One push to one device. ``expires_at``: epoch seconds, after which Apple drops it."""
+
+    device_token: str = field(repr=False)
+    apns_id: str
+    collapse_id: str
+    expires_at: int
+    payload: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Said:
+    """What came of a push: Apple's status and reason, or 0 and why there is none.
+
+    ``dead_since``: epoch seconds, of a 410. ``at``: when it was heard.
+    """
+
+    status: int
+    reason: str
+    at: float
+    dead_since: float | None = None
+
+
+class Apns:
+    """Sends pushes over a connection that it opens, proves and replaces by itself."""
+
+    def __init__(
+        self, base_url: str, topic: str, ca_file: Path | None, push: Push
+    ) -> None:
+        where = urlsplit(base_url)
+        if where.scheme != "https" or not where.hostname:
+            raise PermanentError("APNS_BASE_URL must be an https address")
+        if not topic:
+            raise PermanentError("APNS_TOPIC is not set: it is the bundle id of the app")
+        self._address = (where.hostname, where.port or 443)
+        self._authority = where.netloc.encode()
+        self._topic = topic.encode()
+        self._ca_file = ca_file
+        self._push = push
+        self._connection: Connection | None = None
+
+    def send(self, notices: Sequence[Notice], token: str, said: list[Said | None]) -> None:
+        """Send what has no answer in ``said`` yet, and put each answer there.
+
+        One that Apple did not act on is sent once more on a new connection; what never
+        left keeps None. Right at any moment, also when left by an exception. Raises
+        TransientError when no connection can be made, PermanentError when the other
+        side is not Apple.
+        """
+        requests = [Request(self._headers(each, token), each.payload) for each in notices]
+        answers = [None if each is None else _DONE for each in said]
+        until = time.monotonic() + self._push.send_budget_s
+        try:
+            for _ in range(2):
+                self._ready().exchange(
+                    requests,
+                    answers,
+                    streams=self._push.streams,
+                    until=until,
+                    ends=_ends_batch,
+                )
+                if all(answers) or not self._must_go():
+                    break
+        finally:
+            now = time.time()
+            for index, answer in enumerate(answers):
+                if answer is not None and answer is not _DONE:
+                    said[index] = _said(answer, now)
+
+    def close(self) -> None:
+        """Close the connection; the next push opens one."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+    def _must_go(self) -> bool:
+        """Whether the connection is used up."""
+        return self._connection is None or not self._connection.alive(
+            idle_s=self._push.connection_idle_s, within_s=self._push.connect_timeout_s
+        )
+
+    def _ready(self) -> Connection:
+        if self._connection is None or self._must_go():
+            self.close()
+            self._connection = Connection(self._connected())
+        return self._connection
+
+    def _connected(self) -> ssl.SSLSocket:
+        host, port = self._address
+        try:
+            plain = socket.create_connection(
+                self._address, timeout=self._push.connect_timeout_s
+            )
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            encrypted = _tls(self._ca_file).wrap_socket(plain, server_hostname=host)
+        except ssl.SSLCertVerificationError as error:
+            raise PermanentError(
+                f"the certificate of {host}:{port} is not trusted: {error.verify_message}"
+            ) from None
+        except OSError as error:
+            raise TransientError(
+                f"APNs at {host}:{port} cannot be reached: {type(error).__name__}"
+            ) from None
+        if encrypted.selected_alpn_protocol() != "h2":
+            encrypted.close()
+            raise PermanentError(f"{host}:{port} does not speak HTTP/2: not APNs")
+        return encrypted
+
+    def _headers(self, notice: Notice, token: str) -> Headers:
+        # What differs from push to push stays out of the header table, as Apple asks.
+        return [
+            (b":method", b"POST"),
+            (b":scheme", b"https"),
+            (b":authority", self._authority),
+            Once(b":path", b"/3/device/" + notice.device_token.encode()),
+            Once(b"authorization", b"bearer " + token.encode()),
+            (b"apns-topic", self._topic),
+            (b"apns-push-type", b"alert"),
+            (b"apns-priority", _PRIORITY),
+            Once(b"apns-id", notice.apns_id.encode()),
+            Once(b"apns-collapse-id", notice.collapse_id.encode()),
+            Once(b"apns-expiration", b"%d" % notice.expires_at),
+        ]
+
+
+def of_this_process(base_url: str, topic: str, ca_file: Path | None, push: Push) -> Apns:
+    """The one that this process keeps; a forked child gets its own."""
+    return _kept(os.getpid(), base_url, topic, ca_file, push)
+
+
+def environment(base_url: str) -> Literal["production", "sandbox"]:
+    """Which devices' tokens the address takes."""
+    host = urlsplit(base_url).hostname or ""
+    return "sandbox" if "sandbox" in host else "production"
+
+
+@lru_cache(maxsize=1)
+def _kept(
+    _pid: int, base_url: str, topic: str, ca_file: Path | None, push: Push
+) -> Apns:
+    return Apns(base_url, topic, ca_file, push)
+
+
+@lru_cache(maxsize=1)
+def _tls(ca_file: Path | None) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=ca_file)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["h2"])
+    return context
+
+
+_DONE = Answer(200, "")
+
+
+def _ends_batch(answer: Answer) -> bool:
+    """A fault of the provider, not of one push: the rest would be refused alike."""
+    return answer.status == 403 or (
+        answer.status == 429 and _reason(answer) in TOPIC_REASONS
+    )
+
+
+def _said(answer: Answer, now: float) -> Said:
+    body = _body(answer)
+    dead_since = body.get("timestamp") if answer.status == 410 else None
+    return Said(
+        status=answer.status,
+        reason=answer.reason or _reason(answer),
+        at=now,
+        dead_since=dead_since / 1000 if isinstance(dead_since, int | float) else None,
+    )
+
+
+def _reason(answer: Answer) -> str:
+    return str(_body(answer).get("reason", ""))[:100]
+
+
+def _body(answer: Answer) -> dict[str, object]:
+    try:
+        body = json.loads(answer.body or b"{}")
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
