@@ -1,96 +1,33 @@
 """What one recorded run says about the workers: demands, overheads, cores."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
 from simulation.assumptions import assumed
+from simulation.demands import (
+    MATCH,
+    POLL,
+    PUSH,
+    SYNC,
+    Calibration,
+    TaskDemand,
+    assumed_sync,
+)
+from simulation.engine import simulate
+from simulation.engine.recorded import task_records
+from simulation.layout import Layout
 from simulation.noise import complaints, v_eff_of
 from simulation.runs import Run
 from simulation.tables import Floats, Machine
+from simulation.workload import Happenings, tables_of
 from worker.errors import UsageError
 from worker.policy import POLICY, Every, Policy, apply_settings
 from worker.records import Delivery, Outcome, TaskRecord
 
-SYNC, POLL, MATCH, PUSH = (
-    "gtfs_static_sync",
-    "gtfs_rt_poller",
-    "alert_matcher",
-    "apns_worker",
-)
 NEEDED = (POLL, MATCH, PUSH)
 """Tasks without which a run says nothing about a rider's wait."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TaskDemand:
-    """Joint samples of one task's attempts: row k is one attempt.
-
-    ``io_s[k] + units * io_per_unit_s`` seconds outside, CPU alike; ``units`` are
-    notifications. ``failure`` is the share of attempts that failed.
-    """
-
-    task: str
-    io_s: tuple[float, ...]
-    cpu_s: tuple[float, ...]
-    rss_mib: tuple[float, ...]
-    io_per_unit_s: float = 0.0
-    cpu_per_unit_s: float = 0.0
-    failure: float = 0.0
-    source: str = "measured"
-
-    def service_s(self, units: float = 0.0) -> float:
-        """Mean time of an attempt with so many notifications, alone on a core."""
-        base = float(np.mean(self.io_s)) + float(np.mean(self.cpu_s))
-        return base + units * (self.io_per_unit_s + self.cpu_per_unit_s)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Calibration:
-    """A model's numbers and where they come from.
-
-    ``beat_lag_s``: samples of published minus slot. ``arrivals``: shares of a sender's
-    time at which its first and last push have arrived. ``memory_mib``: label -> peak of
-    what the run's gauges saw. ``complaints``: why the run should not be trusted.
-    """
-
-    run: str
-    users: int
-    demands: Mapping[str, TaskDemand]
-    machine: Machine
-    beat_lag_s: tuple[float, ...]
-    arrivals: tuple[float, float]
-    memory_mib: Mapping[str, float]
-    complaints: tuple[str, ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        """The calibration in short: means, counts, slopes."""
-        return {
-            "run": self.run,
-            "users": self.users,
-            "v_eff": self.machine.v_eff,
-            "parent_s": self.machine.parent_s,
-            "between_s": self.machine.between_s,
-            "beat_lag_s": float(np.median(self.beat_lag_s)),
-            "arrivals": list(self.arrivals),
-            "memory_mib": dict(self.memory_mib),
-            "complaints": list(self.complaints),
-            "demands": {
-                name: {
-                    "source": demand.source,
-                    "attempts": len(demand.io_s),
-                    "io_s": float(np.mean(demand.io_s)),
-                    "cpu_s": float(np.mean(demand.cpu_s)),
-                    "rss_mib": float(np.max(demand.rss_mib)),
-                    "io_per_unit_s": demand.io_per_unit_s,
-                    "cpu_per_unit_s": demand.cpu_per_unit_s,
-                    "failure": demand.failure,
-                }
-                for name, demand in self.demands.items()
-            },
-        }
 
 
 def policy_of(run: Run, policy: Policy = POLICY) -> Policy:
@@ -123,21 +60,14 @@ def calibrate(run: Run, *, strict: bool = True) -> Calibration:
             f"{run.name} is refused as a calibration: {'; '.join(wrong)}; "
             "record it again on a quiet machine"
         )
-    demands = {
-        name: demand_of([record for record in attempts if record.task == name])
-        for name in policy.tasks
-        if any(r.task == name and r.outcome is Outcome.SUCCEEDED for r in attempts)
-    }
-    demands.setdefault(SYNC, assumed_sync())
-    parent_s, between_s = overheads(attempts, policy)
-    return Calibration(
+    first = Calibration(
         run=run.name,
         users=int(run.about["users"]),
-        demands=demands,
+        demands={**demands_of(attempts, policy), SYNC: _sync(attempts)},
         machine=Machine(
             v_eff=v_eff_of(run),
-            parent_s=parent_s,
-            between_s=between_s,
+            parent_s=overheads(attempts, policy)[0],
+            between_s=overheads(attempts, policy)[1],
             respawn_s=assumed("respawn_s"),
         ),
         beat_lag_s=_beat_lags(run.records.tasks, policy),
@@ -145,6 +75,62 @@ def calibrate(run: Run, *, strict: bool = True) -> Calibration:
         memory_mib=_memory(run),
         complaints=tuple(wrong),
     )
+    return unbiased(first, Happenings.recorded(run), policy)
+
+
+def unbiased(
+    first: Calibration, happenings: Happenings, policy: Policy, *, replications: int = 4
+) -> Calibration:
+    """Take the estimator's own bias away (indirect inference, one step).
+
+    Time outside is service less CPU, so waiting for a core counts as outside, and the
+    model would make it wait again. The model made of the first estimate is run on the
+    run's own input and estimated in the same way: what that finds too much of, the
+    first estimate has too much of as well.
+    """
+    layout = Layout.of(policy)
+    found: dict[str, list[TaskDemand]] = {}
+    for replication in range(replications):
+        tables = tables_of(
+            happenings, first, layout, replication=replication, uncertain=False
+        )
+        attempts = task_records(simulate(layout, tables).journal, layout)
+        for name, demand in demands_of(attempts, policy).items():
+            found.setdefault(name, []).append(demand)
+    return replace(
+        first,
+        demands={
+            name: _less_bias(demand, found.get(name, ()))
+            for name, demand in first.demands.items()
+        },
+    )
+
+
+def _less_bias(first: TaskDemand, again: Sequence[TaskDemand]) -> TaskDemand:
+    """The estimate less what the same estimator adds; never below zero."""
+    if not again:
+        return first
+    slope = float(np.mean([demand.io_per_unit_s for demand in again]))
+    base = float(np.mean([np.mean(demand.io_s) for demand in again]))
+    extra_s = base - float(np.mean(first.io_s))
+    return replace(
+        first,
+        io_per_unit_s=max(0.0, 2 * first.io_per_unit_s - slope),
+        io_s=tuple(max(0.0, io_s - extra_s) for io_s in first.io_s),
+    )
+
+
+def demands_of(attempts: Sequence[TaskRecord], policy: Policy) -> dict[str, TaskDemand]:
+    """The demand of each task that succeeded at least once."""
+    mine: dict[str, list[TaskRecord]] = {}
+    for record in attempts:
+        if record.started_at is not None:
+            mine.setdefault(record.task, []).append(record)
+    return {
+        name: demand_of(mine[name])
+        for name in policy.tasks
+        if any(r.outcome is Outcome.SUCCEEDED for r in mine.get(name, ()))
+    }
 
 
 def units_of(record: TaskRecord) -> int:
@@ -228,40 +214,45 @@ def overheads(attempts: Sequence[TaskRecord], policy: Policy) -> tuple[float, fl
 def arrival_shares(
     attempts: Sequence[TaskRecord], deliveries: Sequence[Delivery]
 ) -> tuple[float, float]:
-    """When in a sender's time its first and last push arrive, as shares of it.
+    """When in a sender's time its first and its last push arrive, as shares of it.
 
-    Read where one sender worked alone, so that each arrival is surely its own;
-    (0, 1) when none did.
+    Senders that overlap are read as one group: its first arrival is of the sender that
+    began first, its last of the one that ended last. (0, 1) when nothing arrived.
     """
     senders = sorted(
-        (record.started_at, record.finished_at)
+        (record.finished_at - record.service_s, record.finished_at)
         for record in attempts
-        if record.task == PUSH and record.started_at is not None
+        if record.task == PUSH and record.outcome is Outcome.SUCCEEDED
     )
+    groups: list[list[tuple[float, float]]] = []
+    for sender in senders:
+        if groups and sender[0] <= max(end for _, end in groups[-1]):
+            groups[-1].append(sender)
+        else:
+            groups.append([sender])
     arrived = np.sort([d.arrived_at for d in deliveries if d.arrived_at is not None])
     firsts, lasts = [], []
-    for k, (start, end) in enumerate(senders):
-        alone = (k == 0 or max(e for _, e in senders[:k]) < start) and (
-            k + 1 == len(senders) or senders[k + 1][0] > end
-        )
-        mine = arrived[np.searchsorted(arrived, start) : np.searchsorted(arrived, end)]
-        if alone and len(mine) and end > start:
-            firsts.append((mine[0] - start) / (end - start))
-            lasts.append((mine[-1] - start) / (end - start))
+    for group in groups:
+        begun, left = group[0], max(group, key=lambda sender: sender[1])
+        within = slice(*np.searchsorted(arrived, (begun[0], left[1])))
+        mine = arrived[within]
+        if len(mine) and begun[1] > begun[0] and left[1] > left[0]:
+            firsts.append((mine[0] - begun[0]) / (begun[1] - begun[0]))
+            lasts.append((mine[-1] - left[0]) / (left[1] - left[0]))
     if not firsts:
         return 0.0, 1.0
-    return float(np.median(firsts)), float(np.median(lasts))
+    first = min(1.0, float(np.median(firsts)))
+    return first, min(1.0, max(first, float(np.median(lasts))))
 
 
-def assumed_sync() -> TaskDemand:
-    """The timetable sync where no run recorded one."""
-    return TaskDemand(
-        task=SYNC,
-        io_s=(assumed("sync_io_s"),),
-        cpu_s=(assumed("sync_cpu_s"),),
-        rss_mib=(assumed("sync_rss_mib"),),
-        source="assumed",
-    )
+def _sync(attempts: Sequence[TaskRecord]) -> TaskDemand:
+    """The timetable sync as the run recorded it, else as assumed."""
+    done = [
+        record
+        for record in attempts
+        if record.task == SYNC and record.outcome is Outcome.SUCCEEDED
+    ]
+    return demand_of(done) if done else assumed_sync()
 
 
 def _beat_lags(records: Sequence[TaskRecord], policy: Policy) -> tuple[float, ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from simulation.assumptions import assumed
-from simulation.calibration import MATCH, PUSH, SYNC, Calibration
+from simulation.demands import MATCH, PUSH, SYNC, Calibration
 from simulation.layout import Layout
 from simulation.memory import pool_mib
 from simulation.prices import usd

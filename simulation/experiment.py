@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 
-from simulation.calibration import Calibration
+from simulation.demands import Calibration
 from simulation.layout import Layout
 from simulation.sweep import deployed, hour, platform, storm_hour
 from simulation.tables import Floats

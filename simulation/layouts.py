@@ -6,7 +6,7 @@ All have as many children as ours and our limits, so that they differ in queues 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from simulation.calibration import MATCH, POLL, PUSH, SYNC
+from simulation.demands import MATCH, POLL, PUSH, SYNC
 from worker.policy import Policy, Pool
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from simulation.assumptions import assumed
-from simulation.calibration import SYNC, Calibration
+from simulation.demands import SYNC, Calibration
 from simulation.layout import Layout
 from worker.records import Sample
 

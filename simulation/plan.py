@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from simulation.assumptions import ASSUMPTIONS
-from simulation.calibration import Calibration, calibrate
+from simulation.calibration import calibrate
 from simulation.cost import BRIEF, BUDGET_USD, bills, breaks_budget_at
+from simulation.demands import Calibration
 from simulation.frames import pushes
 from simulation.layout import Layout
 from simulation.layouts import LAYOUTS

@@ -10,7 +10,7 @@ from joblib import Parallel, delayed
 from scipy import stats
 
 from simulation.assumptions import assumed
-from simulation.calibration import MATCH, PUSH, Calibration
+from simulation.demands import MATCH, PUSH, Calibration
 from simulation.layout import Layout
 from simulation.sweep import Hour, deployed, hour, platform, storm_hour
 from simulation.tables import Machine

@@ -8,8 +8,8 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from simulation.assumptions import assumed
-from simulation.calibration import PUSH, Calibration
 from simulation.cost import bill
+from simulation.demands import PUSH, Calibration
 from simulation.engine import simulate
 from simulation.engine.outside import POLL
 from simulation.engine.recorded import pushes, task_records

@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from simulation.calibration import Calibration, policy_of
+from simulation.calibration import policy_of
+from simulation.demands import Calibration
 from simulation.engine import simulate
 from simulation.engine.recorded import recorded
 from simulation.frames import Clustered, attempts, pushes
@@ -26,6 +27,8 @@ PERIOD_S = 15.0
 FEWEST_CLUSTERS = 4
 SNAP_S = 1.0
 RESAMPLES = 400
+ENOUGH = 20_000
+"""Predicted values that a bootstrap draws from: more make it slow, not better."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,29 +134,6 @@ class Comparison:
         }
 
 
-def happenings_of(run: Run) -> Happenings:
-    """What happened in a recorded run: its window, its onsets, how many rode.
-
-    That is the run's input, not its outcome: when a delay was published and how many
-    riders it concerned is known before a worker has done anything.
-    """
-    listed = [
-        (float(event["published_at"]), int(event["riders"]))
-        for event in run.about.get("events") or ()
-        if "published_at" in event and "riders" in event
-    ]
-    if not listed:
-        counted: dict[float, set[str]] = {}
-        for push in run.records.deliveries:
-            counted.setdefault(push.published_at, set()).add(push.notification_id)
-        listed = [(at, len(ids)) for at, ids in counted.items()]
-    return Happenings(
-        start_at=run.records.started_at,
-        end_at=run.records.finished_at,
-        onsets=tuple(sorted(listed)),
-    )
-
-
 def predict(
     calibration: Calibration,
     run: Run,
@@ -165,7 +145,7 @@ def predict(
     nothing else of it is read.
     """
     layout = Layout.of(policy_of(run))
-    happenings = happenings_of(run)
+    happenings = Happenings.recorded(run)
     own = calibration.machine
     machine = Machine(
         v_eff=v_eff_of(run) or own.v_eff,
@@ -213,14 +193,17 @@ def _compare(
     seconds = run.records.duration_s
     models = [metric.values(prediction) for prediction in predictions]
     each = np.array([metric.figure(model.values, seconds) for model in models])
-    pooled = Clustered(
-        values=np.concatenate([model.values for model in models]),
-        clusters=np.concatenate([model.clusters for model in models]),
+    predicted = metric.figure(
+        np.concatenate([model.values for model in models]), seconds * len(models)
     )
-    predicted = metric.figure(pooled.values, seconds * len(models))
+    few = models[: max(3, ENOUGH // max(1, len(models[0].values)))]
+    pooled = Clustered(
+        values=np.concatenate([model.values for model in few]),
+        clusters=np.concatenate([model.clusters for model in few]),
+    )
     real = _snapped(metric.values(run.records), pooled.clusters)
     measured = metric.figure(real.values, seconds)
-    drawn = _resampled(metric, real, pooled, seconds, len(models), seed)
+    drawn = _resampled(metric, real, pooled, seconds, len(few), seed)
     floor = metric.floor / abs(measured) if measured else np.inf
     threshold = max(metric.threshold, floor)
     measured_draws, error_draws = drawn
@@ -359,7 +342,8 @@ def _relative(predicted: float, measured: float) -> float:
 
 
 def _interval(draws: Floats) -> tuple[float, float]:
-    low, high = np.quantile(draws, (0.025, 0.975))
+    # Nearest, not between: some draws may be infinite.
+    low, high = np.quantile(draws, (0.025, 0.975), method="nearest")
     return float(low), float(high)
 
 

@@ -7,8 +7,9 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from simulation.calibration import Calibration, TaskDemand
+from simulation.demands import Calibration, TaskDemand
 from simulation.layout import Layout
+from simulation.runs import Run
 from simulation.scenario import Scenario
 from simulation.tables import Floats, Machine, Stream, Tables, Window
 from worker.policy import Daily, Every
@@ -59,6 +60,30 @@ class Happenings:
             onsets=tuple(onsets),
             windows=tuple(windows),
             syncs=tuple(syncs),
+        )
+
+    @classmethod
+    def recorded(cls, run: Run) -> "Happenings":
+        """What happened in a recorded run: its window, its onsets, how many rode.
+
+        That is the run's input, not its outcome: when a delay was published and how
+        many riders it concerned is known before a worker has done anything. Without an
+        event list it is read from the deliveries, which knows no onset without riders.
+        """
+        listed = [
+            (float(event["published_at"]), int(event["riders"]))
+            for event in run.about.get("events") or ()
+            if "published_at" in event and "riders" in event
+        ]
+        if not listed:
+            riders: dict[float, set[str]] = {}
+            for push in run.records.deliveries:
+                riders.setdefault(push.published_at, set()).add(push.notification_id)
+            listed = [(at, len(ids)) for at, ids in riders.items()]
+        return cls(
+            start_at=run.records.started_at,
+            end_at=run.records.finished_at,
+            onsets=tuple(sorted(listed)),
         )
 
 

@@ -10,7 +10,9 @@ from worker.errors import UsageError
 def test_the_same_seed_gives_the_same_events() -> None:
     chosen = scenario("disruption", users=1000, duration_s=300)
 
-    assert chosen.events() == scenario("disruption", users=1000, duration_s=300).events()
+    assert (
+        chosen.events() == scenario("disruption", users=1000, duration_s=300).events()
+    )
     other = scenario("disruption", users=1000, duration_s=300, seed=2)
     assert chosen.events() != other.events()
 
@@ -35,7 +37,9 @@ def test_onsets_fall_uniformly_over_the_poll_period() -> None:
 def test_every_commuter_rides_exactly_one_line() -> None:
     chosen = scenario("disruption", users=1234, duration_s=300)
 
-    riders = [user for line in range(chosen.lines) for user in chosen.commuters_of(line)]
+    riders = [
+        user for line in range(chosen.lines) for user in chosen.commuters_of(line)
+    ]
 
     assert sorted(riders) == list(range(1234))
 

@@ -1,0 +1,97 @@
+"""What a calibration holds: demands, overheads, cores, and where they come from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from simulation.assumptions import assumed
+from simulation.tables import Machine
+
+SYNC, POLL, MATCH, PUSH = (
+    "gtfs_static_sync",
+    "gtfs_rt_poller",
+    "alert_matcher",
+    "apns_worker",
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TaskDemand:
+    """Joint samples of one task's attempts: row k is one attempt.
+
+    ``io_s[k] + units * io_per_unit_s`` seconds outside, CPU alike; ``units`` are
+    notifications. ``failure`` is the share of attempts that failed.
+    """
+
+    task: str
+    io_s: tuple[float, ...]
+    cpu_s: tuple[float, ...]
+    rss_mib: tuple[float, ...]
+    io_per_unit_s: float = 0.0
+    cpu_per_unit_s: float = 0.0
+    failure: float = 0.0
+    source: str = "measured"
+
+    def service_s(self, units: float = 0.0) -> float:
+        """Mean time of an attempt with so many notifications, alone on a core."""
+        base = float(np.mean(self.io_s)) + float(np.mean(self.cpu_s))
+        return base + units * (self.io_per_unit_s + self.cpu_per_unit_s)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Calibration:
+    """A model's numbers and where they come from.
+
+    ``beat_lag_s``: samples of published minus slot. ``arrivals``: shares of a sender's
+    time at which its first and last push have arrived. ``memory_mib``: label -> peak of
+    what the run's gauges saw. ``complaints``: why the run should not be trusted.
+    """
+
+    run: str
+    users: int
+    demands: Mapping[str, TaskDemand]
+    machine: Machine
+    beat_lag_s: tuple[float, ...]
+    arrivals: tuple[float, float]
+    memory_mib: Mapping[str, float]
+    complaints: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """The calibration in short: means, counts, slopes."""
+        return {
+            "run": self.run,
+            "users": self.users,
+            "v_eff": self.machine.v_eff,
+            "parent_s": self.machine.parent_s,
+            "between_s": self.machine.between_s,
+            "beat_lag_s": float(np.median(self.beat_lag_s)),
+            "arrivals": list(self.arrivals),
+            "memory_mib": dict(self.memory_mib),
+            "complaints": list(self.complaints),
+            "demands": {
+                name: {
+                    "source": demand.source,
+                    "attempts": len(demand.io_s),
+                    "io_s": float(np.mean(demand.io_s)),
+                    "cpu_s": float(np.mean(demand.cpu_s)),
+                    "rss_mib": float(np.max(demand.rss_mib)),
+                    "io_per_unit_s": demand.io_per_unit_s,
+                    "cpu_per_unit_s": demand.cpu_per_unit_s,
+                    "failure": demand.failure,
+                }
+                for name, demand in self.demands.items()
+            },
+        }
+
+
+def assumed_sync() -> TaskDemand:
+    """The timetable sync where no run recorded one."""
+    return TaskDemand(
+        task=SYNC,
+        io_s=(assumed("sync_io_s"),),
+        cpu_s=(assumed("sync_cpu_s"),),
+        rss_mib=(assumed("sync_rss_mib"),),
+        source="assumed",
+    )
