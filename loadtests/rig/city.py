@@ -84,9 +84,9 @@ SMALL = Scale(
     lines=120, trips_per_line=90, stops_per_trip=24, stops=2_000, shape_points=60
 )
 NSW = Scale(
-    lines=7_000, trips_per_line=32, stops_per_trip=36, stops=60_000, shape_points=535
+    lines=7_000, trips_per_line=31, stops_per_trip=38, stops=60_000, shape_points=535
 )
-"""About 220,000 trips, 8.7 million stop times, 15 million shape points."""
+"""About 210,000 trips, 8.7 million stop times, 15 million shape points."""
 
 SCALES = {"small": SMALL, "nsw": NSW}
 

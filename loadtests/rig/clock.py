@@ -1,5 +1,6 @@
 """Service time: the clock of the scenario, at real speed."""
 
+import math
 import time
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -18,8 +19,8 @@ class Clock:
 
     @classmethod
     def starting_at(cls, service: datetime) -> "Clock":
-        """Service time is ``service`` now; whole seconds keep the halves in step."""
-        return cls(float(round(service.timestamp() - time.time())))
+        """Service time is ``service`` now; in whole seconds, and never before it."""
+        return cls(float(math.ceil(service.timestamp() - time.time())))
 
     def now(self) -> float:
         """Service time, epoch seconds."""

@@ -61,6 +61,12 @@ class Nsw:
         self.counters[f"{request.method} {request.path} {response.status}"] += 1
         return response
 
+    def forget(self) -> None:
+        """As if nothing had been asked: counters and quota begin anew."""
+        self.counters.clear()
+        self._recent.clear()
+        self._today = 0
+
     async def _answer(self, request: Request) -> Response:
         if not _authorised(request, self._key):
             return _refusal(401, "apikey is missing or unknown")

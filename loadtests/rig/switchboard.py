@@ -65,7 +65,11 @@ class Switchboard:
             "clock_offset_s": self.outside.clock.offset_s,
             "lines": self.outside.lines(),
             "feeds": {
-                name: {"timestamp": each.timestamp, "bytes": len(each.body)}
+                name: {
+                    "timestamp": each.timestamp,
+                    "bytes": len(each.body),
+                    "lines": sorted(each.trips()),
+                }
                 for name, each in self.outside.publications.items()
             },
             "pushes": len(self.apns.arrivals),
@@ -108,11 +112,11 @@ class Switchboard:
         return {"nsw": dict(self.nsw.counters), "apns": dict(self.apns.counters)}
 
     def _reset(self, _: Request) -> object:
-        """Forget arrivals, counters, faults, events and provider tokens."""
+        """Forget arrivals, counters, quota, faults, events and provider tokens."""
         self.faults.clear()
         self._settle(_)
         self.outside.events.clear()
-        self.nsw.counters.clear()
+        self.nsw.forget()
         self.apns.counters.clear()
         self.apns.arrivals.clear()
         self.apns.team.forget()
