@@ -36,13 +36,15 @@ class Database:
     """Numbers of every connection, and the roles by name.
 
     Keepalives notice a dead peer after ``keepalives_idle_s`` +
-    ``keepalives_interval_s`` * ``keepalives_count``.
+    ``keepalives_interval_s`` * ``keepalives_count``. Above ``size_limit_mib`` the
+    check fails.
     """
 
     connect_timeout_s: int
     keepalives_idle_s: int
     keepalives_interval_s: int
     keepalives_count: int
+    size_limit_mib: int
     roles: Mapping[str, Role]
     reason: str
 
@@ -52,6 +54,7 @@ DATABASE = Database(
     keepalives_idle_s=15,
     keepalives_interval_s=5,
     keepalives_count=3,
+    size_limit_mib=450,
     roles={
         role.name: role
         for role in (
@@ -88,5 +91,8 @@ DATABASE = Database(
             ),
         )
     },
-    reason="30 s to notice a dead peer, as the broker's links; 5 s to open one.",
+    reason=(
+        "30 s to notice a dead peer, 5 s to open a link; Supabase Free turns read-only "
+        "at 500 MB."
+    ),
 )

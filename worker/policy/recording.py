@@ -10,7 +10,8 @@ class Recording:
     """Records of attempts, samples of gauges, dead letters, leases, the watchdog.
 
     Records and samples wait in capped Redis streams until upkeep has written them to
-    PostgreSQL; ``reader_grace_s`` longer, so that a load test can follow the stream.
+    PostgreSQL; ``reader_grace_s`` longer, so that a load test can follow the stream and status can
+    read the last minutes without PostgreSQL.
     An attempt that was opened and not closed ``lost_grace_s`` after its hard limit is
     lost. ``wedged_after_s`` is the watchdog's patience with a worker that takes
     nothing although messages wait.
@@ -56,7 +57,7 @@ class Recording:
 RECORDING = Recording(
     stream_cap=20_000,
     stream_ttl_s=2 * 86_400,
-    reader_grace_s=120,
+    reader_grace_s=900,
     flush_batch=2_000,
     attempt_ttl_s=86_400,
     lost_grace_s=30,

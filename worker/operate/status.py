@@ -1,0 +1,136 @@
+"""Status: what a person wants to see first, from Redis alone."""
+
+import math
+
+from redis import Redis
+
+from worker.measures import MEASURES, quantile
+from worker.operate.recent import Recent, read
+from worker.operate.show import Table
+from worker.policy import Policy
+from worker.realtime.read import freshness
+from worker.reliability import dead_letters
+
+_LETTERS_SHOWN = 5
+
+
+def every(redis: Redis, policy: Policy, policy_set: str) -> list[Table]:
+    """Freshness, queues, tasks, processes, alarms and dead letters, as tables.
+
+    Raises TransientError when Redis does not answer.
+    """
+    recent = read(redis, policy)
+    tables = [
+        _feeds(redis, recent),
+        _tasks(recent, policy),
+        _queues(recent, policy),
+        _processes(recent),
+        _alarms(recent, policy),
+        _letters(redis, recent),
+    ]
+    if policy_set:
+        loud = Table(
+            title="NOT THE DEPLOYED POLICY",
+            columns=("POLICY_SET",),
+            rows=[(setting,) for setting in policy_set.split()],
+        )
+        tables.insert(0, loud)
+    return tables
+
+
+def _feeds(redis: Redis, recent: Recent) -> Table:
+    ages = recent.last("feed_age_s")
+    return Table(
+        title="Realtime feeds held",
+        columns=("feed", "age_s", "entities"),
+        rows=[
+            (
+                name,
+                ages[name].value if name in ages else recent.now - held.timestamp,
+                held.entities,
+            )
+            for name, held in freshness(redis).items()
+        ],
+    )
+
+
+def _tasks(recent: Recent, policy: Policy) -> Table:
+    """The measures of each task's attempts, in the words of worker.measures."""
+    ages = recent.last("success_age_s")
+    rows = []
+    for name in policy.tasks:
+        mine = recent.recorded.of_task(name)
+        service_s = [r.service_s for r in mine.tasks if r.started_at is not None]
+        succeeded = ages.get(name)
+        rows.append(
+            (
+                name,
+                None if succeeded is None else succeeded.value,
+                len(mine.tasks),
+                _known(MEASURES["success_rate"].function(mine)),
+                _known(quantile(service_s, 0.50)),
+                _known(quantile(service_s, 0.95)),
+                _known(MEASURES["queue_wait_p95_s"].function(mine)),
+                max((r.peak_rss_mib for r in mine.tasks), default=None),
+            )
+        )
+    minutes = policy.recording.reader_grace_s // 60
+    return Table(
+        title=f"Tasks, last {minutes} minutes",
+        columns=(
+            *("task", "success_age_s", "attempts", "success_rate"),
+            *("p50_service_s", "p95_service_s", "queue_wait_p95_s", "peak_rss_mib"),
+        ),
+        rows=rows,
+    )
+
+
+def _queues(recent: Recent, policy: Policy) -> Table:
+    depth, age = recent.last("queue_depth"), recent.last("oldest_age_s")
+    return Table(
+        title="Queues",
+        columns=("queue", "depth", "oldest_age_s"),
+        rows=[
+            (queue, int(depth[queue].value), age[queue].value)
+            for queue in policy.queues
+        ],
+    )
+
+
+def _processes(recent: Recent) -> Table:
+    memory, cpu_s = recent.last("memory_mib"), recent.last("cpu_s")
+    rows = [
+        (label, memory[label].value, cpu_s[label].value if label in cpu_s else None)
+        for label in sorted(memory)
+    ]
+    total = sum(sample.value for sample in memory.values())
+    return Table(
+        title="Processes",
+        columns=("process", "memory_mib", "cpu_s since the last sample"),
+        rows=[*rows, ("all", total, None)] if rows else [],
+    )
+
+
+def _alarms(recent: Recent, policy: Policy) -> Table:
+    rows = []
+    for alarm in policy.alarms.values():
+        state = alarm.state(recent.recorded.samples, now=recent.now)
+        rows.append((alarm.name, state, alarm.action if state == "firing" else None))
+    return Table(title="Alarms", columns=("alarm", "state", "do"), rows=rows)
+
+
+def _letters(redis: Redis, recent: Recent) -> Table:
+    letters = dead_letters.listed(redis)
+    return Table(
+        title=f"Dead letters: {len(letters)} kept",
+        columns=("id", "task", "age_s", "why"),
+        rows=[
+            (each.id, each.task, recent.now - each.parked_at, each.reason)
+            for each in letters[:_LETTERS_SHOWN]
+        ],
+    )
+
+
+def _known(value: float) -> float | None:
+    """None for not a number: nothing was measured."""
+    return None if math.isnan(value) else value
