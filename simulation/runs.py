@@ -2,6 +2,15 @@
 
 ``run.json`` says what was run; ``tasks.csv``, ``deliveries.csv`` and ``samples.csv``
 hold the records. All times are UTC epoch seconds. Standard library only.
+
+What calibration and validation read besides the records:
+
+- run.json ``role`` (calibration or holdout), ``users``, ``settings`` (the ``--set``
+  texts), ``machine``, ``versions``, and ``events``: one ``{"published_at": epoch s,
+  "riders": n}`` for each delay that was published, riders being who should be told;
+- samples ``v_eff`` (cores that an independent canary got), ``memory_mib`` (label: the
+  process), ``children`` (label: the pool);
+- a task's detail ``notifications``: how many its attempt made or sent.
 """
 
 import csv

@@ -54,9 +54,7 @@ class Broker:
         for queue in queues:
             waiting = self._queues[queue]
             if waiting:
-                if self._order == "round_robin":
-                    queues.remove(queue)
-                    queues.append(queue)
+                self._turn(queues, queue)
                 return waiting.popleft()
         return None
 
@@ -69,6 +67,11 @@ class Broker:
         """Messages waiting in any list, and those that wait for their countdown."""
         return self._countdowns + sum(len(queue) for queue in self._queues.values())
 
+    def _turn(self, queues: "deque[str]", served: str) -> None:
+        if self._order == "round_robin":
+            queues.remove(served)
+            queues.append(served)
+
     def _after_countdown(self, message: Message) -> None:
         self._countdowns -= 1
         message.enqueued_at = self._env.now
@@ -78,6 +81,8 @@ class Broker:
         queue = message.task.queue
         ready = [pool for pool in self._pools if pool.wants(queue)]
         if ready:
-            min(ready, key=lambda pool: pool.waiting_since).accept(message)
+            pool = min(ready, key=lambda pool: pool.waiting_since)
+            self._turn(pool.queues, queue)
+            pool.accept(message)
         else:
             self._queues[queue].append(message)

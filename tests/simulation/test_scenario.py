@@ -56,7 +56,7 @@ def test_a_contradictory_size_is_refused(
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="choose one of .*disruption"):
+    with pytest.raises(UsageError, match=r"choose one of .*disruption"):
         scenario("no-such", users=10, duration_s=300)
 
 

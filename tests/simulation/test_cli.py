@@ -1,0 +1,73 @@
+"""The door: one sentence, exit code 2, JSON alone on stdout."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+
+def simulation(*arguments, cwd=None):
+    return subprocess.run(
+        [sys.executable, "-m", "simulation", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("compare", "no-such-a", "no-such-b"), "'no-such-a' is neither a run folder"),
+        (("run", "no-such"), "there is no scenario 'no-such'"),
+        (("run", "disruption", "--users", "-5"), "--users -5"),
+        (("plan", "no-such-folder"), "there is no folder no-such-folder"),
+        (("sweep", "--users", "many"), "--users 'many' is not a list"),
+        (("sweep", "--layouts", "E"), "there is no layout 'E'"),
+        (("table", "no-such"), "there is no table 'no-such'"),
+        (("validate", "no-such-run"), "no-such-run is not a run folder"),
+    ],
+)
+def test_bad_use_is_one_sentence_and_exit_code_2(arguments, says, make_run):
+    base = ("--calibration", make_run("base").folder)
+    extra = base if arguments[0] in ("sweep", "validate") else ()
+
+    done = simulation(*arguments, *extra)
+
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not done.stdout
+
+
+def test_a_model_run_leaves_a_folder_like_a_load_run(make_run, tmp_path):
+    base = make_run("base").folder
+
+    done = simulation(
+        "run", "disruption", "--users", 500, "--calibration", base, "--out", tmp_path,
+        "--set", "pools.bg.children=2", "--json",
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    rows = {row["measure"] for row in json.loads(done.stdout)}
+    assert "p95_push_s" in rows
+    (folder,) = tmp_path.glob("disruption-500-*")
+    again = simulation("compare", folder, folder, "--json")
+    assert again.returncode == 0, again.stderr
+    assert {row["difference"] for row in json.loads(again.stdout)} <= {0.0, None}
+
+
+def test_two_policies_are_compared_on_the_same_hours(make_run):
+    base = make_run("base", users=20_000, onset_every_s=20.0).folder
+
+    done = simulation(
+        "compare", "ours", "pools.bg.children=1", "--calibration", base, "--users",
+        20000, "--hours", 6, "--json",
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    rows = {row["measure"]: row for row in json.loads(done.stdout)}
+    assert rows["p95_push_s"]["difference"] > 0
+    assert rows["p95_push_s"]["decided"]
