@@ -1,0 +1,1 @@
+"""The right rider, once, in seconds: matching, the outbox, texts, Apple's answers."""

@@ -1,0 +1,113 @@
+"""What may be told, as the columns that the match statement takes."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from worker.notifications.service_days import service_day, today
+from worker.policy.notifications import Matching
+from worker.realtime.alerts import Alert
+from worker.realtime.delays import Delay
+
+
+@dataclass(kw_only=True, slots=True)
+class Disruptions:
+    """Rows as columns. All times are epoch seconds of the service clock.
+
+    ``from_at`` to ``to_at`` is when a rider is concerned: from the planned to the
+    expected time of a late vehicle. ``alert``: index in ``alerts``, -1 for none.
+    ``skipped``: rows with a service date that is none.
+    """
+
+    kind: list[str] = field(default_factory=list)
+    route_id: list[str] = field(default_factory=list)
+    stop_id: list[str] = field(default_factory=list)
+    trip_id: list[str] = field(default_factory=list)
+    service_date: list[str] = field(default_factory=list)
+    delay_s: list[int] = field(default_factory=list)
+    expected_at: list[int | None] = field(default_factory=list)
+    from_at: list[int] = field(default_factory=list)
+    to_at: list[int] = field(default_factory=list)
+    published_at: list[float] = field(default_factory=list)
+    alert: list[int] = field(default_factory=list)
+    alerts: list[str] = field(default_factory=list)
+    skipped: int = 0
+
+    def __len__(self) -> int:
+        return len(self.kind)
+
+    def add_delays(self, delays: Iterable[Delay], now: datetime) -> None:
+        """Late, canceled and replaced trips that have not left yet."""
+        now_s = int(now.timestamp())
+        for row in delays:
+            if service_day(row.service_date) is None:
+                self.skipped += 1
+                continue
+            at = row.expected_at
+            if at is not None and at <= now_s:
+                continue
+            to_at = now_s if at is None else at
+            self.kind.append(row.kind)
+            self.route_id.append(row.route_id)
+            self.stop_id.append(row.stop_id)
+            self.trip_id.append(row.trip_id)
+            self.service_date.append(row.service_date)
+            self.delay_s.append(row.delay_s)
+            self.expected_at.append(at)
+            self.from_at.append(to_at - row.delay_s)
+            self.to_at.append(to_at)
+            self.published_at.append(row.published_at)
+            self.alert.append(-1)
+
+    def add_alerts(
+        self, alerts: Iterable[Alert], matching: Matching, now: datetime
+    ) -> None:
+        """Service alerts that hold within the policy's lead, for each line, stop and
+        trip that they name; one that names none of these concerns nobody.
+        """
+        now_s = int(now.timestamp())
+        until_s = now_s + matching.alert_lead_s
+        date = today(now)
+        for alert in alerts:
+            held = _concerned(alert, now_s, until_s)
+            if held is None:
+                continue
+            named = {(each.route_id, each.stop_id, each.trip_id) for each in alert.informed}
+            for route_id, stop_id, trip_id in sorted(named - {("", "", "")}):
+                self.kind.append("alert")
+                self.route_id.append(route_id)
+                self.stop_id.append(stop_id)
+                self.trip_id.append(trip_id)
+                self.service_date.append(date)
+                self.delay_s.append(0)
+                self.expected_at.append(None)
+                self.from_at.append(held[0])
+                self.to_at.append(held[1])
+                self.published_at.append(float(now_s))
+                self.alert.append(len(self.alerts))
+            self.alerts.append(_as_json(alert))
+
+
+def _concerned(alert: Alert, now_s: int, until_s: int) -> tuple[int, int] | None:
+    """The part of now to ``until_s`` in which the alert holds; None for no part."""
+    if not alert.periods:
+        return now_s, until_s
+    for start, end in alert.periods:
+        first = max(now_s, start if start is not None else now_s)
+        last = min(until_s, end if end is not None else until_s)
+        if first < last:
+            return first, last
+    return None
+
+
+def _as_json(alert: Alert) -> str:
+    said = {
+        "id": alert.alert_id,
+        "cause": alert.cause,
+        "effect": alert.effect,
+        "title": alert.title,
+        "text": alert.text,
+    }
+    # PostgreSQL's text cannot hold this one character.
+    return json.dumps(said).replace("\\u0000", "")
