@@ -5,6 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
   $$p -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
   2>/dev/null && echo $$p && break; done)
 PY := .venv/bin/python
+RUNS := out/runs/plan
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # Input of `make plan` that is not there stops make at once, before any set-up.
@@ -21,11 +22,11 @@ endif
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup test lint types tests notebooks docs lab lock clean
+.PHONY: help setup plan test lint types tests notebooks docs run lab lock clean
 
 ## help: list the targets
 help:
-	@awk -F': ' '/^## / { sub(/^## /, ""); printf "  %-18s %s\n", $$1, $$2 }' Makefile
+	@awk -F': ' '/^## / { sub(/^## /, ""); printf "  %-10s %s\n", $$1, $$2 }' Makefile
 
 ## setup: make .venv and install the lock into it, hashes checked (once)
 setup: .venv/installed
@@ -40,6 +41,12 @@ setup: .venv/installed
 	@$(PY) -m pip install -qq --no-compile --require-hashes --no-deps --no-build-isolation -r requirements.lock
 	@$(PY) -m pip install -qq --no-deps --no-build-isolation -e .
 	@touch $@
+
+## plan: measure real workers, calibrate the model, plan (QUICK=1 STATIC=zip REALTIME=folder)
+plan: .venv/installed
+	@exec $(PY) -m loadtests matrix plan --out $(RUNS) $(if $(QUICK),--quick) \
+	  $(if $(STATIC),--static '$(STATIC)') $(if $(REALTIME),--realtime '$(REALTIME)') >/dev/null
+	@exec $(PY) -m simulation plan $(RUNS) $(if $(QUICK),--quick)
 
 ## test: lint, types, tests on real servers, notebooks
 test: lint types tests notebooks
@@ -61,6 +68,10 @@ notebooks: .venv/installed
 ## docs: fill the generated tables of the documents
 docs: .venv/installed
 	@$(PY) -m pytest -q --rewrite tests/test_documents.py -k block
+
+## run: one load run of real workers (SCENARIO=disruption USERS=1000)
+run: .venv/installed
+	@exec $(PY) -m loadtests run $(or $(SCENARIO),disruption) --users $(or $(USERS),1000)
 
 ## lab: open JupyterLab on the notebooks
 lab: .venv/installed

@@ -51,7 +51,8 @@ def printed(command: str) -> str:
 def filled(text: str) -> str:
     """The document with every block as its command prints it today."""
     return BLOCK.sub(
-        lambda block: f"{block[1]}{printed(block['command']).strip()}\n{block[4]}", text
+        lambda block: f"{block[1]}\n{printed(block['command']).strip()}\n\n{block[4]}",
+        text,
     )
 
 
@@ -74,9 +75,7 @@ def test_every_make_target_of_the_documents_exists():
     named = {
         target
         for document in DOCUMENTS
-        for words in re.findall(
-            r"(?:^|`)make ((?:[\w-]+ ?)+)", document.read_text(), re.M
-        )
+        for words in NAMED_TARGETS.findall(document.read_text())
         for target in words.split()
     }
 
