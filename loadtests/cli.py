@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from loadtests import doors
 from worker.errors import WorkerError
 
 app = typer.Typer(
@@ -98,6 +99,10 @@ def _stay(folder: Path, environment: dict[str, str]) -> int:
 
 def _say(text: str) -> None:
     typer.echo(f"rig: {text}", err=True)
+
+
+app.command()(doors.run)
+app.command()(doors.matrix)
 
 
 def main() -> None:

@@ -42,7 +42,7 @@ class Control:
 
     def state(self) -> dict[str, Any]:
         """Service time, the lines with trips now, the clock's offset."""
-        return self._call("GET", "/state")
+        return dict(self._call("GET", "/state"))
 
     def delay(self, routes: list[str], delay_s: float, duration_s: float) -> None:
         """Delay the routes from this instant on."""
@@ -54,7 +54,7 @@ class Control:
 
     def events(self) -> list[dict[str, Any]]:
         """Every delay so far, with the instant at which it was published."""
-        return list(self._call("GET", "/events")["events"])
+        return list(self._call("GET", "/events"))
 
     def arrivals(self, after: int, wait_s: float) -> tuple[int, list[dict[str, Any]]]:
         """Pushes that reached the device after number ``after``, and the next number.
@@ -76,7 +76,7 @@ class Control:
 
     def counters(self) -> dict[str, Any]:
         """Requests by path and status, pushes by status."""
-        return self._call("GET", "/counters")
+        return dict(self._call("GET", "/counters"))
 
     def close(self) -> None:
         """Close the connection; the next call opens another."""

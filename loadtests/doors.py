@@ -1,0 +1,130 @@
+"""The commands ``run`` and ``matrix``, as the command line knows them."""
+
+import json
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from simulation.scenarios import scenario as scenario_of
+from worker.errors import UsageError
+
+OUT = Path("out/runs")
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="vary the policy"),
+]
+Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, nothing else")]
+Static = Annotated[Path | None, typer.Option(help="a GTFS zip, moved to today")]
+Realtime = Annotated[
+    Path | None, typer.Option(help="a folder with .pb or .pb.gz of that day")
+]
+Scale = Annotated[str, typer.Option(help="size of the made-up city: small or nsw")]
+Own = Annotated[bool, typer.Option(help="allow servers that are not on this machine")]
+
+
+def run(
+    scenario: Annotated[str, typer.Argument(help="a name of simulation/scenarios.py")],
+    users: Annotated[int, typer.Option(help="commuters, each with a phone")] = 1_000,
+    minutes: Annotated[float, typer.Option(help="length of the run")] = 2.0,
+    seconds: Annotated[
+        float | None, typer.Option(help="length of the run, instead of minutes")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="of riders and onsets")] = 1,
+    lines: Annotated[
+        int | None, typer.Option(help="lines that the riders are spread over")
+    ] = None,
+    set_: Set = None,
+    check: Annotated[
+        list[str] | None,
+        typer.Option(metavar="'MEASURE<=NUMBER'", help="wanted; exit code 1 if not so"),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="the run folder to write")] = None,
+    json_: Json = False,
+    static: Static = None,
+    realtime: Realtime = None,
+    scale: Scale = "small",
+    i_own_this_host: Own = False,
+) -> None:
+    """Run a scenario on real workers: rig, load, recording, summary, checks."""
+    # Imported here: the other doors need none of it.
+    from loadtests.checks import parse_check, verdict
+    from loadtests.progress import Steps
+    from loadtests.run import default_folder, perform
+    from loadtests.stage import Input, stage
+    from loadtests.summary import measured, print_summary
+
+    checks = [parse_check(text) for text in check or ()]
+    chosen = scenario_of(
+        scenario,
+        users=users,
+        duration_s=seconds if seconds is not None else minutes * 60,
+        seed=seed,
+        lines=lines,
+    )
+    given = Input(
+        static=static, realtime=realtime, scale=scale, i_own_this_host=i_own_this_host
+    )
+    folder = out or default_folder(OUT, chosen)
+    _refuse_taken(folder)
+    _end_on_sigterm()
+    steps = Steps()
+    with stage(given, settings=set_ or (), steps=steps) as here:
+        done = perform(here, chosen, folder, steps=steps)
+    passed, lines_ = verdict(checks, done.records)
+    if json_:
+        about = {**done.about, "measures": measured(done.records)}
+        typer.echo(json.dumps({"folder": str(folder), **about}, allow_nan=False))
+    else:
+        print_summary(Console(), done.about, done.records)
+        typer.echo(str(folder))
+    for line in lines_ if checks else ():
+        typer.echo(line, err=json_)
+    raise typer.Exit(0 if passed and not done.about["broken"] else 1)
+
+
+def matrix(
+    name: Annotated[str, typer.Argument(help="plan")],
+    quick: Annotated[bool, typer.Option("--quick", help="shorter runs")] = False,
+    static: Static = None,
+    realtime: Realtime = None,
+    scale: Scale = "small",
+    out: Annotated[Path | None, typer.Option(help="where the runs go")] = None,
+    i_own_this_host: Own = False,
+) -> None:
+    """Record calibration and hold-out runs; the last line on stdout is their folder."""
+    from loadtests import matrix as matrices
+    from loadtests.progress import Steps
+    from loadtests.stage import Input
+    from loadtests.summary import print_summary
+
+    if name not in matrices.MATRICES:
+        raise UsageError(
+            f"there is no matrix '{name}'; choose one of {', '.join(matrices.MATRICES)}"
+        )
+    given = Input(
+        static=static, realtime=realtime, scale=scale, i_own_this_host=i_own_this_host
+    )
+    rows = matrices.QUICK if quick and name == "plan" else matrices.MATRICES[name]
+    folder = out or OUT / name
+    _end_on_sigterm()
+    console = Console(stderr=True)
+    for done in matrices.record(rows, given, folder, Steps()):
+        print_summary(console, done.about, done.records)
+    typer.echo(str(folder))
+
+
+def _refuse_taken(folder: Path) -> None:
+    if (folder / "run.json").exists():
+        raise UsageError(f"{folder} holds a run already: give another --out")
+
+
+def _end_on_sigterm() -> None:
+    """SIGTERM leaves through every ``with`` block, as Ctrl-C does."""
+
+    def leave(*_: object) -> None:
+        raise SystemExit(128 + signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, leave)

@@ -1,0 +1,99 @@
+"""Who waits for which push: one letterbox a locust process, free of locust.
+
+Riders are woken by name, so that ten thousand that wait cost nothing until one of
+them has something. ``Parcel`` is how a rider waits: gevent's AsyncResult in a load
+test, anything with ``set`` in a test.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+class Parcel(Protocol):
+    """What a rider waits on."""
+
+    def set(self, value: Any) -> None:
+        """Hand over a value and wake who waits."""
+
+    def get(self) -> Any:
+        """Wait for the value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Onset:
+    """A delay of a route, numbered, published at real epoch seconds."""
+
+    number: int
+    published_at: float
+
+
+@dataclass(slots=True)
+class Letterbox:
+    """Onsets by route and arrivals by token, kept for who asks later.
+
+    ``duplicates`` counts arrivals at a token beyond one an onset; ``strangers`` those
+    at a token of no rider here (another process's, or another run's).
+    """
+
+    new_parcel: Callable[[], Parcel]
+    riders: dict[str, str] = field(default_factory=dict)  # token -> route
+    duplicates: int = 0
+    strangers: int = 0
+    _onsets: dict[str, list[Onset]] = field(default_factory=lambda: defaultdict(list))
+    _arrivals: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    _await_onset: dict[str, Parcel] = field(default_factory=dict)
+    _await_push: dict[str, tuple[Onset, Parcel]] = field(default_factory=dict)
+
+    def join(self, token: str, route: str) -> None:
+        """A rider with this device and this line is here."""
+        self.riders[token] = route
+
+    def onset(self, route: str, number: int) -> Parcel:
+        """The parcel that holds the route's ``number``-th onset, counted from 0."""
+        known = self._onsets[route]
+        if number < len(known):
+            parcel = self.new_parcel()
+            parcel.set(known[number])
+            return parcel
+        # Riders of one line wait for the same onset, so they share a parcel.
+        return self._await_onset.setdefault(route, self.new_parcel())
+
+    def push(self, token: str, onset: Onset) -> Parcel:
+        """The parcel that holds the instant of the first push after ``onset``."""
+        parcel = self.new_parcel()
+        early = [at for at in self._arrivals[token] if at >= onset.published_at]
+        if early:
+            parcel.set(min(early))
+        else:
+            self._await_push[token] = (onset, parcel)
+        return parcel
+
+    def give_up(self, token: str) -> None:
+        """The rider does not wait for a push any longer."""
+        self._await_push.pop(token, None)
+
+    def published(self, route: str, published_at: float) -> None:
+        """A delay of the route was published."""
+        known = self._onsets[route]
+        onset = Onset(len(known), published_at)
+        known.append(onset)
+        parcel = self._await_onset.pop(route, None)
+        if parcel is not None:
+            parcel.set(onset)
+
+    def arrived(self, token: str, at: float) -> None:
+        """A push reached the device."""
+        route = self.riders.get(token)
+        if route is None:
+            self.strangers += 1
+            return
+        earlier = self._arrivals[token]
+        earlier.append(at)
+        begun = [o for o in self._onsets[route] if o.published_at <= at]
+        self.duplicates += bool(begun) and len(earlier) > len(begun)
+        waiting = self._await_push.get(token)
+        if waiting is not None and at >= waiting[0].published_at:
+            del self._await_push[token]
+            waiting[1].set(at)

@@ -1,0 +1,166 @@
+"""The worker processes of a run: started as deployed, watched, read from outside."""
+
+import os
+import secrets
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from loadtests.rig.keeper import MARK_VARIABLE
+from loadtests.rig.rig import ROOT, Rig
+from worker.policy import Policy
+from worker.records import Sample
+from worker.telemetry import usage
+
+BEAT = "beat"
+
+
+@dataclass(kw_only=True)
+class Processes:
+    """What a run has started in its rig; all of it ends with the rig."""
+
+    rig: Rig
+    policy: Policy
+    environment: Mapping[str, str] = field(repr=False)
+    started: list[str] = field(default_factory=list)
+    _places: dict[str, list[int]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, rig: Rig, policy: Policy, settings: Iterable[str]) -> "Processes":
+        """None yet; ``settings`` (PATH=VALUE) reach every worker through POLICY_SET."""
+        mark = secrets.token_hex(8)
+        rig.servers.home.mark(mark)
+        return cls(
+            rig=rig,
+            policy=policy,
+            environment={
+                **os.environ,
+                **rig.environment,
+                "POLICY_SET": " ".join(settings),
+                "LOG_LEVEL": "WARNING",
+                "PYTHONPATH": str(ROOT),
+                MARK_VARIABLE: mark,
+            },
+        )
+
+    @property
+    def names(self) -> list[str]:
+        """The deployed commands: a worker for each pool, and beat."""
+        return [*self.policy.pools, BEAT]
+
+    def start_worker(self, name: str) -> None:
+        """Start one of ``names`` by its deployed command."""
+        self.start(name, ["-m", "worker", name])
+        self.started.append(name)
+
+    def start(self, name: str, arguments: list[str]) -> None:
+        """Start a Python process; its output goes to ``NAME.log`` in the rig."""
+        self.rig.servers.home.start(
+            name, [sys.executable, *arguments], env=dict(self.environment)
+        )
+
+    def stop(self, name: str) -> None:
+        """End one process."""
+        self.rig.servers.home.stop(name)
+
+    def log(self, name: str) -> Path:
+        """The file that a process writes its output to."""
+        return self.rig.folder / f"{name}.log"
+
+    def log_tail(self, name: str) -> str:
+        """The end of a process's log, on one line."""
+        return self.rig.servers.home.log_tail(name)
+
+    def alive(self) -> dict[str, int]:
+        """Name -> process id of those that run."""
+        return self.rig.servers.home.pids()
+
+    def dead(self, names: Iterable[str]) -> list[str]:
+        """Which of ``names`` do not run any more."""
+        alive = self.alive()
+        return [name for name in names if name not in alive]
+
+    def cpu_s(self) -> float:
+        """Processor seconds of everything in the rig and of this process."""
+        keeper = psutil.Process(next(iter(self.alive().values()))).parent()
+        own = sum(psutil.Process().cpu_times()[:2])
+        if keeper is None:
+            return own
+        read = (usage.cpu_of_s(child.pid) for child in keeper.children(recursive=True))
+        return own + sum(used_s for used_s in read if used_s is not None)
+
+    def members(self) -> dict[str, int]:
+        """Label -> process id of every worker process: a pool's parent, its children.
+
+        A child keeps its label while it lives; a recycled one's place goes to its
+        successor, so that a label is a place in a pool.
+        """
+        alive = self.alive()
+        found = {}
+        for name in self.names:
+            if name not in alive:
+                continue
+            if name == BEAT:
+                found[BEAT] = alive[name]
+                continue
+            found[f"{name}/parent"] = alive[name]
+            for place, pid in enumerate(self._seated(name, _children(alive[name]))):
+                if pid:
+                    found[f"{name}/child-{place}"] = pid
+        return found
+
+    def _seated(self, name: str, children: list[int]) -> list[int]:
+        places = self._places.setdefault(name, [])
+        for place, pid in enumerate(places):
+            if pid not in children:
+                places[place] = 0
+        for pid in children:
+            if pid in places:
+                continue
+            if 0 in places:
+                places[places.index(0)] = pid
+            else:
+                places.append(pid)
+        return places
+
+
+def of_processes(
+    members: Mapping[str, int],
+    cpu_before_s: dict[str, tuple[int, float]],
+    *,
+    now: float,
+    memory: bool,
+) -> list[Sample]:
+    """Processor seconds since the last reading and, when asked, proportional memory.
+
+    ``cpu_before_s`` holds each label's last reading and is brought up to date. Memory
+    costs the kernel a walk over every page table, so it is read less often.
+    """
+    found = []
+    for label, pid in members.items():
+        cpu_s = usage.cpu_of_s(pid)
+        if cpu_s is not None:
+            before_pid, before_s = cpu_before_s.get(label, (pid, cpu_s))
+            used_s = cpu_s - (before_s if before_pid == pid else 0.0)
+            cpu_before_s[label] = (pid, cpu_s)
+            found.append(_sample(now, "cpu_s", label, used_s))
+        memory_mib = usage.memory_mib(pid) if memory else None
+        if memory_mib is not None:
+            found.append(_sample(now, "memory_mib", label, memory_mib))
+    return found
+
+
+def _children(pid: int) -> list[int]:
+    """A process's children in the order of their start."""
+    try:
+        children = psutil.Process(pid).children()
+        return [c.pid for c in sorted(children, key=lambda c: c.create_time())]
+    except psutil.Error:
+        return []
+
+
+def _sample(at: float, name: str, label: str, value: float) -> Sample:
+    return Sample(at=at, name=name, label=label, value=max(0.0, value))

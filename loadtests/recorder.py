@@ -1,0 +1,171 @@
+"""Watch a run from outside: follow the workers' streams, read gauges each second.
+
+The recorder starts nothing and changes nothing. It reads the same streams that the
+workers leave for upkeep, so what it keeps is what a live system keeps.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from redis import Redis
+
+from loadtests.processes import Processes, of_processes
+from worker import keys
+from worker.clients import broker
+from worker.policy import Policy
+from worker.realtime import read
+from worker.records import Outcome, Sample, TaskRecord
+from worker.telemetry import gauges, recording
+
+PERIOD_S = 1.0
+MEMORY_EVERY = 5
+"""Memory is read each fifth time: reading it costs more than all the rest."""
+
+READ_AT_ONCE = 2_000
+
+
+@dataclass(kw_only=True)
+class Recorder:
+    """Records and samples of everything since it was made.
+
+    ``cpu_s`` is what the recorder itself has used while it watched.
+    """
+
+    redis: Redis
+    policy: Policy
+    processes: Processes
+    clock_offset_s: float
+    samples: list[Sample] = field(default_factory=list)
+    cpu_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._tasks: dict[tuple[str, int], TaskRecord] = {}
+        self._from = {keys.TASK_RECORDS: b"0", keys.SAMPLES: b"0"}
+        self._cpu_before_s: dict[str, tuple[int, float]] = {}
+        self._commands: int | None = None
+        self._rounds = 0
+
+    @property
+    def tasks(self) -> list[TaskRecord]:
+        """Attempts that have ended, in the order of their end."""
+        return list(self._tasks.values())
+
+    def last(self, task: str, outcome: Outcome | None = None) -> TaskRecord | None:
+        """The latest ended attempt of a task, with that outcome if one is given."""
+        for record in reversed(self._tasks.values()):
+            if record.task == task and outcome in (None, record.outcome):
+                return record
+        return None
+
+    def begin(self, at: float) -> None:
+        """A run begins at that epoch second: forget what was sampled before."""
+        self.follow()
+        self.samples.clear()
+        self._tasks = {k: r for k, r in self._tasks.items() if r.finished_at >= at}
+        self.cpu_s = 0.0
+
+    def follow(self) -> None:
+        """Read what the streams hold that was not read yet."""
+        while True:
+            streams: dict[Any, Any] = {**self._from}
+            answer: Any = self.redis.xread(streams, count=READ_AT_ONCE)
+            for stream, entries in answer:
+                name = stream.decode()
+                for entry_id, fields in entries:
+                    self._from[name] = entry_id
+                    if name == keys.TASK_RECORDS:
+                        self._keep(recording.parsed(fields))
+                    else:
+                        self._keep_gauges(gauges.parsed(fields))
+            if all(len(entries) < READ_AT_ONCE for _, entries in answer):
+                return
+
+    def watch(
+        self,
+        until: float,
+        *,
+        each_second: Callable[[float], bool],
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Read gauges each second until that epoch second, or until ``each_second``,
+        which is told the time, says that it is enough (False).
+        """
+        due_at = time.time()
+        while (now := time.time()) < until:
+            used_s = time.process_time()
+            self.follow()
+            self.read(now)
+            self.cpu_s += time.process_time() - used_s
+            if not each_second(now):
+                return
+            due_at += PERIOD_S
+            sleep(max(0.0, min(due_at, until) - time.time()))
+
+    def read(self, now: float) -> None:
+        """One reading of every gauge."""
+        self.samples += self._of_broker(now)
+        self.samples += self._of_feeds(now)
+        self.samples += of_processes(
+            self.processes.members(),
+            self._cpu_before_s,
+            now=now,
+            memory=self._rounds % MEMORY_EVERY == 0,
+        )
+        self._rounds += 1
+
+    def _of_broker(self, now: float) -> list[Sample]:
+        """Depth and oldest age of each queue; commands and memory of Redis."""
+        found = []
+        for queue in self.policy.queues:
+            depth = broker.queue_depth(self.redis, self.policy.broker, queue)
+            since = (
+                broker.oldest_enqueued_at(self.redis, self.policy.broker, queue)
+                if depth
+                else None
+            )
+            age_s = max(0.0, now - since) if since is not None else 0.0
+            found.append(Sample(at=now, name="depth", label=queue, value=depth))
+            found.append(Sample(at=now, name="oldest_age_s", label=queue, value=age_s))
+        statistics: Any = self.redis.info("stats")
+        commands = int(statistics["total_commands_processed"])
+        if self._commands is not None:
+            done = float(commands - self._commands)
+            found.append(Sample(at=now, name="redis_commands", label="", value=done))
+        self._commands = commands
+        return found
+
+    def _of_feeds(self, now: float) -> list[Sample]:
+        """Age of what a rider reads, for each feed at the busiest cadence."""
+        at_most_s = min(feed.intervals.peak_s for feed in self.policy.feeds.values())
+        held = read.freshness(self.redis)
+        return [
+            Sample(at=now, name="feed_age_s", label=name, value=max(0.0, age_s))
+            for name, feed in self.policy.feeds.items()
+            if feed.intervals.peak_s == at_most_s and name in held
+            for age_s in [held[name].age_s(now + self.clock_offset_s)]
+        ]
+
+    def _keep(self, entry: recording.Entry) -> None:
+        # The first closing entry holds: a parent may close what its child has closed.
+        if isinstance(entry, TaskRecord):
+            self._tasks.setdefault((entry.task_id, entry.attempt), entry)
+
+    def _keep_gauges(self, found: list[Sample]) -> None:
+        """The workers' own gauges, but for those that are read here more often."""
+        own = {"memory_mib", "cpu_s", "depth", "queue_depth", "oldest_age_s"}
+        self.samples += [sample for sample in found if sample.name not in own]
+
+
+def canary_samples(path: Path) -> list[Sample]:
+    """What the canary wrote: effective cores."""
+    if not path.exists():
+        return []
+    rows = (line.split() for line in path.read_text().splitlines())
+    return [
+        Sample(at=float(row[0]), name="v_eff", label="", value=float(row[1]))
+        for row in rows
+        if len(row) == 2
+    ]

@@ -1,0 +1,87 @@
+"""What a run says, as a table for a person."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from worker.measures import MEASURES, Recorded, quantile
+from worker.policy.objectives import OBJECTIVES
+
+SHOWN = (
+    *("p50_push_s", "p95_push_s", "p99_push_s", "late_push_fraction", "lost"),
+    *("duplicated", "queue_wait_p95_s", "success_rate", "realtime_age_p99_s"),
+    *("throughput_per_s", "utilization", "memory_mib"),
+)
+
+
+def measured(run: Recorded) -> dict[str, float | None]:
+    """Every measure of a run by name; None where nothing was measured."""
+    values = {name: measure.function(run) for name, measure in MEASURES.items()}
+    return {name: value if value == value else None for name, value in values.items()}
+
+
+def print_summary(console: Console, about: Mapping[str, Any], run: Recorded) -> None:
+    """Measures beside their objectives, tasks, and how far the run can be trusted."""
+    console.print(_measures(about, run))
+    console.print(_tasks(run))
+    for line in remarks(about):
+        console.print(line, markup=False, highlight=False)
+
+
+def remarks(about: Mapping[str, Any]) -> list[str]:
+    """What must be known before a figure of the run is believed, a line each."""
+    told = about.get("locust", {})
+    lines = [
+        f"locust counted {told.get('requests', 0)} pushes and "
+        f"{told.get('failures', 0)} that never came; the recorder "
+        f"{about['pushes_arrived']} and {about['pushes_lost']}"
+    ]
+    if about.get("broken"):
+        lines.append(f"BROKEN, not to be averaged: {about['broken']}")
+    noise = about.get("noise") or []
+    lines.append(f"noisy: {'; '.join(noise)}" if noise else "quiet machine")
+    return lines
+
+
+def _measures(about: Mapping[str, Any], run: Recorded) -> Table:
+    title = f"{about['scenario']}, {about['users']} users, {run.duration_s:.0f} s"
+    table = Table(title=title)
+    for column, justify in (("measure", "left"), ("value", "right"), ("unit", "left")):
+        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+    table.add_column("objective")
+    promises = {objective.measure: objective for objective in OBJECTIVES.values()}
+    for name in SHOWN:
+        value = MEASURES[name].function(run)
+        promise = promises.get(name)
+        said = ""
+        if promise is not None:
+            sign = "<=" if promise.sense == "at_most" else ">="
+            kept = "kept" if promise.met(value) else "missed"
+            said = f"{sign} {promise.limit:g} {kept}"
+        table.add_row(name, _number(value), MEASURES[name].unit, said)
+    return table
+
+
+def _tasks(run: Recorded) -> Table:
+    table = Table(title="attempts")
+    table.add_column("task")
+    for column in ("attempts", "succeeded", "wait p95 s", "service p50 s", "p95 s"):
+        table.add_column(column, justify="right")
+    for name in sorted({record.task for record in run.tasks}):
+        mine = run.of_task(name).tasks
+        started = [record for record in mine if record.started_at is not None]
+        table.add_row(
+            name,
+            str(len(mine)),
+            str(sum(record.outcome == "succeeded" for record in mine)),
+            _number(quantile((r.wait_s for r in started), 0.95)),
+            _number(quantile((r.service_s for r in started), 0.50)),
+            _number(quantile((r.service_s for r in started), 0.95)),
+        )
+    return table
+
+
+def _number(value: float) -> str:
+    return "-" if value != value else f"{value:,.3f}".rstrip("0").rstrip(".")

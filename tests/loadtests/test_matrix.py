@@ -1,0 +1,52 @@
+"""The rows of the matrices make scenarios that differ in what they should."""
+
+import pytest
+
+from loadtests.matrix import CALIBRATION, HOLDOUT, PLAN, QUICK, Row, with_burst
+from simulation.scenarios import scenario
+from worker.errors import UsageError
+
+SMALL_NETWORK_LINES = 100
+"""What the small made-up city surely has in its busiest feeds at eight."""
+
+
+@pytest.mark.parametrize("rows", [PLAN, QUICK], ids=["plan", "quick"])
+def test_a_plan_has_one_calibration_and_hold_outs_of_other_size_and_burst(
+    rows: tuple[Row, ...],
+) -> None:
+    calibration, *holdouts = rows
+
+    assert calibration.role == CALIBRATION
+    assert holdouts
+    for row in holdouts:
+        assert row.role == HOLDOUT
+        assert row.users != calibration.users
+        assert row.onset_every_s != calibration.onset_every_s
+        assert row.burst != calibration.burst
+        assert row.seed != calibration.seed
+    assert sum(row.lines for row in rows) <= SMALL_NETWORK_LINES
+
+
+@pytest.mark.parametrize("row", [*PLAN, *QUICK], ids=lambda row: f"{row.name}")
+def test_the_last_onset_leaves_time_for_its_pushes(row: Row) -> None:
+    made = row.scenario()
+    last_s = max(event.at_s for event in made.events())
+
+    assert last_s + made.poll_period_s + 3 <= made.duration_s
+
+
+def test_a_burst_takes_lines_that_no_onset_has() -> None:
+    row = PLAN[1]
+    made = row.scenario()
+    lines = [event.line for event in made.events()]
+
+    assert len(made.extra_events) == row.burst
+    assert len(set(lines)) == len(lines)
+    assert len({event.at_s for event in made.extra_events}) == 1
+
+
+def test_a_burst_without_lines_is_refused() -> None:
+    plain = scenario("disruption", users=100, duration_s=70.0, lines=5)
+
+    with pytest.raises(UsageError, match="unused ones"):
+        with_burst(plain, 4)
