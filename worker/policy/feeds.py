@@ -227,7 +227,7 @@ REALTIME = RealtimeLimits(
     http2=False,
     body_limit_mib=32,
     future_limit_s=60,
-    collapse_share=0.5,
+    collapse_share=0.8,
     collapse_from_entities=40,
     live_ttl_s=900,
     state_ttl_s=DAY_S,
@@ -241,8 +241,8 @@ REALTIME = RealtimeLimits(
     breaker_open_max_s=300,
     reason=(
         "7 s in total leave 2 s below the soft limit to decode and to write; bodies "
-        "reach 8.4 MB; a minute of clock difference is normal, a feed that loses half "
-        "of its entities at once is not."
+        "reach 8.4 MB; a minute of clock difference is normal, a feed that loses a "
+        "fifth of its entities at once is cut; real ones change by 3 % a minute."
     ),
 )
 

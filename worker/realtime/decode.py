@@ -1,13 +1,13 @@
 """A feed's bytes as columns: what each entity says, without an object for each."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.realtime.wire import BYTES, FIXED32, VARINT, Malformed, Step, Wire, tag_of
+from worker.realtime.wire import BLOCK, BYTES, FIXED32, VARINT, Malformed, Step, Wire, tag_of
 
 Column = NDArray[np.int64]
 
@@ -20,6 +20,9 @@ _ENTITY_FIELDS = {
 }
 _IS_DELETED = tag_of(2, VARINT)
 _STOP_TIME_UPDATE = tag_of(2, BYTES)
+_SEQUENCE, _RELATIONSHIP = tag_of(1, VARINT), tag_of(5, VARINT)
+_ARRIVAL, _DEPARTURE, _STOP_ID = (tag_of(number, BYTES) for number in (2, 3, 4))
+_DELAY, _TIME = tag_of(1, VARINT), tag_of(2, VARINT)
 _DIFFERENTIAL = 1
 
 # Bits of StopTimes.known: which of the four predictions the feed gave.
@@ -221,6 +224,18 @@ class StopTimes:
     def __len__(self) -> int:
         return len(self.trip)
 
+    def rows(self, some: slice) -> "StopTimes":
+        """A view of some rows; what is written to it is written here."""
+        columns = (getattr(self, field.name) for field in fields(self))
+        return StopTimes(
+            *(
+                Spans(column.start[some], column.end[some])
+                if isinstance(column, Spans)
+                else column[some]
+                for column in columns
+            )
+        )
+
 
 def trip_updates(message: Envelope) -> tuple[Trips, StopTimes]:
     """Every trip update and every stop_time_update of the message."""
@@ -250,48 +265,49 @@ def _trips(message: Envelope, entity: Column, descriptor: Spans) -> Trips:
 
 def _stop_times(wire: Wire, updates: Step) -> StopTimes:
     count = len(updates.owner)
-    arrival, departure, stop = (Spans.missing(count) for _ in range(3))
-    spans = {2: arrival, 3: departure, 4: stop}
-    events = {tag_of(number, BYTES): span for number, span in spans.items()}
-    sequence = np.full(count, -1, np.int64)
-    relationship = np.zeros(count, np.int64)
-    for step in wire.fields(updates.value, updates.end):
-        if step.tag in events:
-            events[step.tag].put(step)
-        elif step.tag == tag_of(1, VARINT):
-            sequence[step.owner] = step.value
-        elif step.tag == tag_of(5, VARINT):
-            relationship[step.owner] = step.value
-    known = np.zeros(count, np.uint8)
-    arrival_delay, arrival_time = _event(wire, arrival, known, ARRIVAL_DELAY)
-    departure_delay, departure_time = _event(wire, departure, known, DEPARTURE_DELAY)
-    return StopTimes(
+    times = StopTimes(
         trip=updates.owner,
-        stop=stop,
-        sequence=sequence,
-        relationship=relationship,
-        arrival_delay=arrival_delay,
-        arrival_time=arrival_time,
-        departure_delay=departure_delay,
-        departure_time=departure_time,
-        known=known,
+        stop=Spans.missing(count),
+        sequence=np.full(count, -1, np.int64),
+        relationship=np.zeros(count, np.int64),
+        arrival_delay=np.zeros(count, np.int32),
+        arrival_time=np.zeros(count, np.int64),
+        departure_delay=np.zeros(count, np.int32),
+        departure_time=np.zeros(count, np.int64),
+        known=np.zeros(count, np.uint8),
     )
+    for first in range(0, count, BLOCK):
+        block = slice(first, first + BLOCK)
+        _read_times(wire, updates.value[block], updates.end[block], times.rows(block))
+    return times
 
 
-def _event(
-    wire: Wire, spans: Spans, known: NDArray[np.uint8], delay_bit: int
-) -> tuple[NDArray[np.int32], Column]:
-    delay = np.zeros(len(known), np.int32)
-    time = np.zeros(len(known), np.int64)
-    for step in wire.fields(*spans):
-        if step.tag == tag_of(1, VARINT):
-            # As the bindings do: an int32 is what the low 32 bits say.
-            delay[step.owner] = step.value.astype(np.int32)
-            known[step.owner] |= delay_bit
-        elif step.tag == tag_of(2, VARINT):
-            time[step.owner] = step.value
-            known[step.owner] |= delay_bit << 1
-    return delay, time
+def _read_times(wire: Wire, start: Column, end: Column, times: StopTimes) -> None:
+    """Fill some rows of ``times``, few enough to stay in the processor's cache."""
+    arrival, departure = Spans.missing(len(start)), Spans.missing(len(start))
+    for step in wire.fields(start, end):
+        if step.tag == _ARRIVAL:
+            arrival.put(step)
+        elif step.tag == _DEPARTURE:
+            departure.put(step)
+        elif step.tag == _STOP_ID:
+            times.stop.put(step)
+        elif step.tag == _SEQUENCE:
+            times.sequence[step.owner] = step.value
+        elif step.tag == _RELATIONSHIP:
+            times.relationship[step.owner] = step.value
+    for spans, delay, time, bit in (
+        (arrival, times.arrival_delay, times.arrival_time, ARRIVAL_DELAY),
+        (departure, times.departure_delay, times.departure_time, DEPARTURE_DELAY),
+    ):
+        for step in wire.fields(*spans):
+            if step.tag == _DELAY:
+                # As the bindings do: an int32 is what the low 32 bits say.
+                delay[step.owner] = step.value.astype(np.int32)
+                times.known[step.owner] |= bit
+            elif step.tag == _TIME:
+                time[step.owner] = step.value
+                times.known[step.owner] |= bit << 1
 
 
 def vehicles(message: Envelope) -> tuple[Trips, NDArray[np.float32]]:

@@ -108,24 +108,30 @@ def by_stop(
             *ROW,
         ]
     )
+    rows = np.empty(len(times), row)
+    rows["stop"] = stops.texts
+    rows["trip"] = trip.texts[times.trip]
+    rows["route"] = route.texts[times.trip]
+    for name, _ in ROW:
+        rows[name] = getattr(times, name)
     bucket = buckets(stops, limits.stop_buckets)
     bucket[stops.texts == b""] = limits.stop_buckets
     order = np.argsort(bucket, kind="stable")
     edges = np.searchsorted(bucket[order], np.arange(limits.stop_buckets + 1))
+    # Whole rows are moved once: cheaper than ten columns, each from all over memory.
+    moved = rows.view(f"V{row.itemsize}").take(order)
+    packed = memoryview(moved.view(np.uint8))  # type: ignore[arg-type]
+    at = (edges * row.itemsize).tolist()
     for first in range(0, limits.stop_buckets, _FIELDS_AT_ONCE):
-        last = min(first + _FIELDS_AT_ONCE, limits.stop_buckets)
-        chosen = order[edges[first] : edges[last]]
-        rows = np.empty(len(chosen), row)
-        rows["stop"] = stops.texts[chosen]
-        owner = times.trip[chosen]
-        rows["trip"] = trip.texts[owner]
-        rows["route"] = route.texts[owner]
-        for name, _ in ROW:
-            rows[name] = getattr(times, name)[chosen]
-        packed = rows.tobytes()
-        at = ((edges[first : last + 1] - edges[first]) * row.itemsize).tolist()
-        spans = zip(range(first, last), at, at[1:], strict=False)
-        yield "stops", {b"%d" % n: widths + packed[a:b] for n, a, b in spans if b > a}
+        numbers = range(first, min(first + _FIELDS_AT_ONCE, limits.stop_buckets))
+        yield (
+            "stops",
+            {
+                b"%d" % number: widths + packed[at[number] : at[number + 1]]
+                for number in numbers
+                if at[number] < at[number + 1]
+            },
+        )
 
 
 def by_cell(
