@@ -14,7 +14,7 @@ from worker.errors import TransientError
 from worker.policy import Policy
 from worker.reliability import watchdog
 from worker.tasks.shell import Shell
-from worker.tasks.world import one_per_process, world
+from worker.tasks.world import Publish, one_per_process, world
 from worker.telemetry import gauges, logs, signals
 
 
@@ -24,19 +24,25 @@ def make_app(settings: env.Settings, policy: Policy) -> Celery:
     address = settings.needed_redis_url() if settings.redis_url else None
     app.conf.update(celeryconfig.settings(policy, address))
 
-    def publish(task: str, *args: object) -> None:
-        try:
-            app.tasks[task].apply_async(args=args)
-        except OperationalError as error:
-            raise TransientError(f"{task} could not be published: {error}") from None
-
-    here = one_per_process(lambda: world(policy, settings, publish))
+    here = one_per_process(lambda: world(policy, settings, publisher(app)))
     for name in policy.tasks:
         shell: Shell = getattr(import_module(f"worker.tasks.{name}"), name)
         shell.register(app, here)
     for beside_the_tasks in (signals.connect, gauges.install, watchdog.install):
         beside_the_tasks(app, policy, lambda: here().redis)
     return app
+
+
+def publisher(app: Celery) -> Publish:
+    """A way to publish a task's message; a broker that is away is a TransientError."""
+
+    def publish(task: str, *args: object) -> None:
+        try:
+            app.tasks[task].apply_async(args=args)
+        except OperationalError as error:
+            raise TransientError(f"{task} could not be published: {error}") from None
+
+    return publish
 
 
 @before_task_publish.connect

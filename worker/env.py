@@ -16,6 +16,12 @@ from worker.errors import PolicyError, UsageError
 from worker.policy import POLICY, Policy, apply_settings
 
 
+_NEEDED = (
+    *("REDIS_URL", "DATABASE_URL", "NSW_API_KEY"),
+    *("APNS_KEY", "APNS_KEY_ID", "APNS_TEAM_ID", "APNS_TOPIC"),
+)
+
+
 class Settings(BaseSettings):
     """One field per variable; `worker table environment` prints the descriptions."""
 
@@ -83,6 +89,15 @@ class Settings(BaseSettings):
         except PolicyError as error:
             raise PolicyError(f"POLICY_SET: {error}") from None
 
+    def given(self) -> dict[str, bool]:
+        """Of each variable that a deployed worker needs, whether it has a value."""
+        found = {
+            name.upper(): bool(_plain(getattr(self, name)))
+            for name in type(self).model_fields
+        }
+        needed = {name: found[name] for name in _NEEDED}
+        return needed | {"APNS_KEY": found["APNS_KEY"] or found["APNS_KEY_FILE"]}
+
     def needed_redis_url(self) -> str:
         """REDIS_URL, or UsageError with the command that gives one."""
         return _needed("REDIS_URL", self.redis_url)
@@ -109,6 +124,14 @@ def settings() -> Settings:
         raise UsageError(f"{name}: {what}") from None
 
 
+def without(name: str) -> str:
+    """What holds when the variable of field ``name`` is not set, for a table."""
+    default = _plain(Settings.model_fields[name].default)
+    if name == "state_dir":
+        return "a folder of the system's temporary one"
+    return "-" if default in (None, "") else str(default)
+
+
 def for_celery() -> dict[str, str]:
     """This process's environment for a Celery worker to start in.
 
@@ -118,6 +141,10 @@ def for_celery() -> dict[str, str]:
     https://docs.celeryq.dev/en/stable/userguide/workers.html#worker-remap-sigterm
     """
     return {**os.environ, "REMAP_SIGTERM": "SIGQUIT"}
+
+
+def _plain(value: object) -> object:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
 def _needed(name: str, url: SecretStr | None) -> str:

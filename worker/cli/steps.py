@@ -1,0 +1,57 @@
+"""One step of the work at a time, without Celery: what a developer tries."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from worker.cli.door import STEP, Json, door, one_step_world, say, say_rows
+from worker.operate.show import Table
+
+
+@door.command(rich_help_panel=STEP)
+def sync(
+    archive: Annotated[
+        Path | None, typer.Option(help="Load this zip alone, not what is published.")
+    ] = None,
+    rollback: Annotated[
+        bool, typer.Option("--rollback", help="Put the previous version back.")
+    ] = False,
+    json_: Json = False,
+) -> None:
+    """Load the timetable beside the live one and swap it in."""
+    from worker.tasks import gtfs_static_sync as task
+    from worker.timetable.bar import Bar
+    from worker.timetable.by_hand import as_rows
+
+    if rollback:
+        live = task.roll_back(one_step_world())
+        say({"version": live}, json_, Table(columns=("live version",), rows=[(live,)]))
+        return
+    with Bar() as progress:
+        result = task.sync(one_step_world(), archive, progress)
+    say(asdict(result), json_, Table(columns=("what", "value"), rows=as_rows(result)))
+
+
+@door.command(rich_help_panel=STEP)
+def decode(file: Path, json_: Json = False) -> None:
+    """Count what a GTFS-Realtime FILE.pb or FILE.pb.gz holds; needs no server."""
+    from worker.realtime import census
+
+    counted = census.count(file).as_json()
+    say(counted, json_, Table(columns=("what", file.name), rows=list(counted.items())))
+
+
+@door.command(rich_help_panel=STEP)
+def poll(
+    once: Annotated[
+        bool, typer.Option("--once", help="Ask every feed, due or not, one time.")
+    ] = False,
+    json_: Json = False,
+) -> None:
+    """Ask the realtime feeds that are due, and store what is new."""
+    from worker.tasks.gtfs_rt_poller import tick
+
+    polled = tick(one_step_world()).run(everything=once)
+    say_rows([asdict(row) for row in polled], json_, none="no feed was due")
