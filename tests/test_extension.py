@@ -1,16 +1,27 @@
 """To add is to add a row: a new one is found everywhere, with no other edit."""
 
+import asyncio
 import sys
 from dataclasses import replace
 from types import ModuleType
 
 import pytest
+import redis
 
+from loadtests.rig.faults import Faults
+from loadtests.rig.http import Request
+from loadtests.rig.nsw import Nsw
+from loadtests.rig.synthetic import Synthetic
+from loadtests.rig.world import Outside
 from simulation.layout import Layout
 from worker import celeryconfig
 from worker.app import make_app
 from worker.env import Settings
+from worker.operate import health, tables
 from worker.policy import POLICY, Every, Policy, Pool, Task, vary
+from worker.policy.alarms import Alarm
+from worker.policy.feeds import CORE, Feed, planned_per_day
+from worker.realtime import cadence
 from worker.tasks.shell import SLOT, task
 
 NAME = "ferry_counter"
@@ -33,6 +44,25 @@ POOL = Pool(
     max_memory_per_child_mib=100,
     reason="A pool that only this test knows.",
 )
+FEED = Feed(
+    name="monorail_trips",
+    path="/v1/gtfs/realtime/monorail",
+    kind="trip_updates",
+    rank=0,
+    intervals=CORE,
+    stale_s=90,
+    reason="A feed that only this test knows.",
+)
+ALARM = Alarm(
+    name="wharf_waits",
+    sample="oldest_age_s",
+    label="ferries",
+    threshold=10.0,
+    sustain_s=60,
+    kind="scaling",
+    action="Add a wharf.",
+    reason="A scaling rule that only this test knows.",
+)
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +71,7 @@ def extended() -> Policy:
         POLICY,
         tasks={**POLICY.tasks, NAME: ROW},
         pools={**POLICY.pools, POOL.name: POOL},
+        alarms={**POLICY.alarms, ALARM.name: ALARM},
     )
 
 
@@ -58,7 +89,7 @@ def test_a_queue_exists_because_a_pool_serves_it(extended):
     queues = celeryconfig.settings(extended, None)["task_queues"]
 
     assert "ferries" in {queue.name for queue in queues}
-    words = celeryconfig.worker_arguments(extended, POOL)
+    words = celeryconfig.worker_arguments(POOL)
     assert {"--queues=ferries", "--concurrency=2"} <= set(words)
 
 
@@ -87,3 +118,44 @@ def test_the_model_knows_a_new_task_and_pool(extended):
 
     assert layout.tasks[NAME] == ROW
     assert layout.children == Layout.of(POLICY).children + POOL.children
+
+
+def test_tables_and_diagram_show_new_rows(extended):
+    tasks = tables.table("tasks", extended).markdown()
+    pools = tables.table("pools", extended).markdown()
+    alarms = tables.table("alarms", extended).markdown()
+
+    assert f"| {NAME} | ferries |" in tasks
+    assert "| wharf | ferries | 2 |" in pools
+    assert "| wharf_waits | scaling |" in alarms
+
+
+def test_health_watches_new_rows(extended, redis_url):
+    with redis.Redis.from_url(redis_url) as cache:
+        checks = {check.name for check in health.every(cache, extended)}
+
+    assert {"pool_wharf", f"task_{NAME}", "alarm_wharf_waits"} <= checks
+
+
+def test_a_feed_row_is_asked_for_counted_and_served(tmp_path):
+    feeds = {FEED.name: FEED}
+
+    asked = cadence.due(
+        feeds,
+        {},
+        now_s=1e9,
+        period="peak",
+        disrupted=False,
+        slowed=False,
+        limits=POLICY.realtime,
+    )
+    outside = Outside(source=Synthetic(), feeds=feeds)
+    nsw = Nsw(outside, {}, tmp_path, "key", Faults())
+    headers = {"authorization": "apikey key"}
+    request = Request(method="GET", path=FEED.path, query={}, headers=headers)
+    answer = asyncio.run(nsw(request))
+
+    assert asked == [FEED]
+    assert answer.status == 200
+    planned = planned_per_day({**POLICY.feeds, **feeds}, POLICY.realtime)
+    assert planned > planned_per_day(POLICY.feeds, POLICY.realtime)
