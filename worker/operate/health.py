@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 from redis import Redis
 
+from worker.errors import WorkerError
 from worker.operate.checks import Check
 from worker.operate.recent import Recent, read
-from worker.policy import Daily, Every, Policy, Task
+from worker.policy import Policy
 from worker.reliability import dead_letters
 
 _DAY_S = 86_400
@@ -15,9 +16,13 @@ _DAY_S = 86_400
 def every(redis: Redis, policy: Policy) -> list[Check]:
     """Pools alive, tasks succeeding, alarms quiet, nothing newly dead.
 
-    Raises TransientError when Redis does not answer: nothing can be said then.
+    One answer alone when Redis is away: nothing else can be said then.
     """
-    recent = read(redis, policy)
+    try:
+        recent = read(redis, policy)
+    except WorkerError as error:
+        fix = "start the server, or correct REDIS_URL"
+        return [Check(name="redis", ok=False, detail=str(error), fix=fix)]
     return [
         *_pools(recent, policy),
         *_tasks(recent, policy),
@@ -45,7 +50,7 @@ def _pools(recent: Recent, policy: Policy) -> Iterator[Check]:
 def _tasks(recent: Recent, policy: Policy) -> Iterator[Check]:
     ages = recent.last("success_age_s")
     for task in policy.tasks.values():
-        longest_s = _longest_silence_s(task)
+        longest_s = task.longest_silence_s
         if longest_s is None:
             continue
         age = ages.get(task.name)
@@ -81,11 +86,3 @@ def _letters(redis: Redis, recent: Recent) -> Check:
         fix="see why: python -m worker dead" if young else "",
     )
 
-
-def _longest_silence_s(task: Task) -> float | None:
-    """Three ticks and an attempt, or a day and its attempts; None without a tick."""
-    if isinstance(task.tick, Every):
-        return 3 * task.tick.period_s + task.time_limit_s
-    if isinstance(task.tick, Daily):
-        return _DAY_S + task.time_limit_s * (1 + task.max_retries)
-    return None

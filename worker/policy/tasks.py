@@ -119,6 +119,17 @@ class Task:
         """The longest wait before a retry: it must fit the visibility timeout."""
         return self.retry_backoff_max_s if self.max_retries else 0
 
+    @property
+    def longest_silence_s(self) -> int | None:
+        """How long no success is no reason to worry: three ticks and an attempt, or a
+        day and every attempt at it; None for a task without a tick.
+        """
+        if isinstance(self.tick, Every):
+            return 3 * self.tick.period_s + self.time_limit_s
+        if isinstance(self.tick, Daily):
+            return 86_400 + self.time_limit_s * (1 + self.max_retries)
+        return None
+
 
 GTFS_STATIC_SYNC = Task(
     name="gtfs_static_sync",
