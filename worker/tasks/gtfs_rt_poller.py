@@ -4,20 +4,25 @@ import os
 import time
 from collections import Counter
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
 from worker.clients.nsw import Nsw
 from worker.errors import TransientError
 from worker.policy.feeds import RealtimeLimits
-from worker.realtime import poll
 from worker.records import Detail
 from worker.tasks.shell import SLOT, task
 from worker.tasks.world import World
 
+if TYPE_CHECKING:
+    from worker.realtime import poll
 
-def tick(world: World) -> poll.Tick:
+
+def tick(world: World) -> "poll.Tick":
     """A tick against the Transport for NSW of this world."""
+    from worker.realtime import poll  # numpy: for the children that poll, not for all
+
     settings = world.settings
     source = _nsw(
         settings.nsw_base_url,
@@ -31,6 +36,8 @@ def tick(world: World) -> poll.Tick:
 @task("gtfs_rt_poller", once_per=SLOT)
 def gtfs_rt_poller(world: World) -> Detail:
     """Ask the feeds that are due, store what is new, wake the matcher for delays."""
+    from worker.realtime import poll
+
     polled = tick(world).run()
     nudged = poll.nudge(world.redis, world.publish, world.policy)
     outcomes = Counter(row.outcome for row in polled)
