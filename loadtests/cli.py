@@ -70,7 +70,7 @@ def rig(
         scale=SCALES[scale],
         seed=seed,
         service_time=service_time,
-        rtt_s=apns_rtt_ms / 1000,
+        apns_rtt_s=apns_rtt_ms / 1000,
         links=links,
         i_own_this_host=i_own_this_host,
         say=_say,

@@ -30,9 +30,7 @@ from hyperframe.frame import SettingsFrame
 
 from loadtests.rig.apple import Refusal, Team, check_push
 from loadtests.rig.faults import Faults
-
-RTT_S = 0.040
-"""The double's answer time, round trip and Apple together; nobody publishes Apple's."""
+from loadtests.rig.handover import APNS_RTT_S
 
 STREAMS_AT_FIRST = 1
 STREAMS_WHEN_TRUSTED = 1000
@@ -65,7 +63,7 @@ class Apns:
 
     team: Team
     faults: Faults
-    rtt_s: float = RTT_S
+    rtt_s: float = APNS_RTT_S
     arrivals: list[Arrival] = field(default_factory=list)
     counters: Counter[str] = field(default_factory=Counter)
     connections: "set[_Connection]" = field(default_factory=set)

@@ -5,24 +5,22 @@ and, once it serves, writes FOLDER/ready.json.
 """
 
 import asyncio
-import json
+import secrets
 import ssl
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
 from loadtests.rig import http
-from loadtests.rig.apns import RTT_S, Apns
+from loadtests.rig.apns import Apns
 from loadtests.rig.apple import Team
+from loadtests.rig.certificate import write_certificate
 from loadtests.rig.city import Scale
 from loadtests.rig.clock import SYDNEY, Clock
 from loadtests.rig.faults import Fault, Faults
 from loadtests.rig.folder import RigError
+from loadtests.rig.handover import FAILED, Asked, Ready
 from loadtests.rig.links import Link, endpoint, through
 from loadtests.rig.nsw import Nsw
 from loadtests.rig.recorded import Recorded
@@ -30,48 +28,6 @@ from loadtests.rig.switchboard import Switchboard
 from loadtests.rig.synthetic import Synthetic
 from loadtests.rig.world import Outside, Source
 from worker.policy import POLICY
-
-ASKED = "outside.json"
-READY = "ready.json"
-FAILED = "failed.txt"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Asked:
-    """What the rig asks for; ``service_time`` is HH:MM in Sydney, today."""
-
-    nsw_key: str
-    apns_key_pem: str
-    scale: dict[str, int]
-    seed: int = 1
-    service_time: str = "08:00"
-    static: str = ""
-    realtime: str = ""
-    rtt_s: float = RTT_S
-    links: dict[str, str]
-
-    def write(self, folder: Path) -> None:
-        """Readable for us alone: it holds the keys."""
-        path = folder / ASKED
-        path.touch(mode=0o600)
-        path.write_text(json.dumps(asdict(self)))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Ready:
-    """Where everything is, once it is served."""
-
-    nsw_base_url: str
-    apns_base_url: str
-    control_url: str
-    clock_offset_s: float
-    links: dict[str, str]
-
-    def write(self, folder: Path) -> None:
-        """All of it at once: a reader never sees half."""
-        draft = folder / f".{READY}"
-        draft.write_text(json.dumps(asdict(self)))
-        draft.replace(folder / READY)
 
 
 def source_of(asked: Asked) -> Source:
@@ -92,10 +48,10 @@ async def serve(folder: Path, asked: Asked) -> None:
     """Serve until cancelled."""
     faults = Faults()
     outside = Outside(source=source_of(asked), feeds=POLICY.feeds)
-    nsw = Nsw(outside, POLICY.bundles, folder, asked.nsw_key, faults)
-    key = load_pem_private_key(asked.apns_key_pem.encode(), None)
-    assert isinstance(key, ec.EllipticCurvePrivateKey)
-    apns = Apns(team=Team(key=key), faults=faults, rtt_s=asked.rtt_s)
+    nsw_key, team = secrets.token_hex(16), Team()
+    nsw = Nsw(outside, POLICY.bundles, folder, nsw_key, faults)
+    apns = Apns(team=team, faults=faults, rtt_s=asked.apns_rtt_s)
+    certificate = write_certificate(folder)
     links = {
         target: Link(target, *endpoint(url, 0), faults)
         for target, url in asked.links.items()
@@ -109,8 +65,14 @@ async def serve(folder: Path, asked: Asked) -> None:
         target: http.port_of(await link.listen()) for target, link in links.items()
     }
     Ready(
+        nsw_api_key=nsw_key,
         nsw_base_url=f"http://127.0.0.1:{http.port_of(nsw_server)}",
         apns_base_url=f"https://127.0.0.1:{http.port_of(apns_server)}",
+        apns_ca_file=str(certificate),
+        apns_key=team.key_pem(),
+        apns_key_id=team.key_id,
+        apns_team_id=team.team_id,
+        apns_topic=team.topic,
         control_url=f"http://127.0.0.1:{http.port_of(switchboard)}",
         clock_offset_s=outside.clock.offset_s,
         links={
@@ -144,7 +106,7 @@ def _tls(folder: Path) -> ssl.SSLContext:
 
 def main() -> None:
     folder = Path(sys.argv[1])
-    asked = Asked(**json.loads((folder / ASKED).read_text()))
+    asked = Asked.read(folder)
     try:
         asyncio.run(serve(folder, asked))
     except RigError as error:

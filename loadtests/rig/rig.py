@@ -1,8 +1,6 @@
 """The whole stand-in world in one ``with`` block: servers, doubles, environment."""
 
-import json
 import os
-import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -10,12 +8,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from loadtests.rig.apns import RTT_S
-from loadtests.rig.apple import Team
-from loadtests.rig.certificate import write_certificate
 from loadtests.rig.city import SMALL, Scale
 from loadtests.rig.folder import RigError, comes_up
-from loadtests.rig.outside import FAILED, READY, Asked, Ready
+from loadtests.rig.handover import APNS_RTT_S, FAILED, Asked, Ready
 from loadtests.rig.servers import Servers, servers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,7 +43,7 @@ def rig(
     scale: Scale = SMALL,
     seed: int = 1,
     service_time: str = "08:00",
-    rtt_s: float = RTT_S,
+    apns_rtt_s: float = APNS_RTT_S,
     links: bool = False,
     migrated: bool = True,
     i_own_this_host: bool = False,
@@ -63,62 +58,39 @@ def rig(
     _check(static, realtime, service_time)
     with servers(i_own_this_host=i_own_this_host) as started:
         say(f"Valkey and PostgreSQL are up in {started.folder}")
-        certificate = write_certificate(started.folder)
-        team = Team()
-        key = secrets.token_hex(16)
-        asked = Asked(
-            nsw_key=key,
-            apns_key_pem=team.key_pem(),
+        urls = {"redis": started.redis_url, "postgres": started.database_url}
+        Asked(
             scale=asdict(scale),
             seed=seed,
             service_time=service_time,
             static=str(static.resolve()) if static else "",
             realtime=str(realtime.resolve()) if realtime else "",
-            rtt_s=rtt_s,
-            links={"redis": started.redis_url, "postgres": started.database_url}
-            if links
-            else {},
-        )
-        ready = _start_outside(started, asked)
-        environment = {
-            "REDIS_URL": ready.links.get("redis", started.redis_url),
-            "DATABASE_URL": ready.links.get("postgres", started.database_url),
-            "NSW_BASE_URL": ready.nsw_base_url,
-            "NSW_API_KEY": key,
-            "APNS_BASE_URL": ready.apns_base_url,
-            "APNS_CA_FILE": str(certificate),
-            "APNS_KEY": asked.apns_key_pem,
-            "APNS_KEY_ID": team.key_id,
-            "APNS_TEAM_ID": team.team_id,
-            "APNS_TOPIC": team.topic,
-            "CLOCK_OFFSET_S": str(ready.clock_offset_s),
-            "STATE_DIR": str(_state_folder(started.folder)),
-            "RIG_CONTROL_URL": ready.control_url,
-            "RIG_ADMIN_DATABASE_URL": started.admin_database_url,
-            "RIG_DIR": str(started.folder),
-        }
-        world = Rig(
+            apns_rtt_s=apns_rtt_s,
+            links=urls if links else {},
+        ).write(started.folder)
+        _start_outside(started)
+        if migrated:
+            migrate(started)
+            say("the database is migrated")
+        ready = _outside(started)
+        say(f"NSW and Apple are doubled; the switchboard is {ready.control_url}")
+        yield Rig(
             servers=started,
             control_url=ready.control_url,
             clock_offset_s=ready.clock_offset_s,
-            environment=environment,
+            environment=_environment(started, ready),
         )
-        say(f"NSW and Apple are doubled; the switchboard is {world.control_url}")
-        if migrated:
-            migrate(world)
-            say("the database is migrated")
-        yield world
 
 
-def migrate(world: Rig) -> None:
+def migrate(started: Servers) -> None:
     """Run the worker's own migrations as the owner of the database."""
     done = subprocess.run(
         [sys.executable, "-m", "worker", "migrate"],
         cwd=ROOT,
         env={
             **os.environ,
-            **world.environment,
-            "DATABASE_ADMIN_URL": world.servers.admin_database_url,
+            "DATABASE_URL": started.database_url,
+            "DATABASE_ADMIN_URL": started.admin_database_url,
         },
         capture_output=True,
         text=True,
@@ -128,21 +100,46 @@ def migrate(world: Rig) -> None:
         raise RigError(f"the migrations failed: {done.stderr.strip()[-2000:]}")
 
 
-def _start_outside(started: Servers, asked: Asked) -> Ready:
-    folder = started.folder
-    asked.write(folder)
+def _start_outside(started: Servers) -> None:
     started.home.start(
         "outside",
-        [sys.executable, "-m", "loadtests.rig.outside", str(folder)],
+        [sys.executable, "-m", "loadtests.rig.outside", str(started.folder)],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
-    if not comes_up(started.home, "outside", (folder / READY).exists):
-        if (folder / FAILED).exists():
-            raise RigError((folder / FAILED).read_text())
+
+
+def _outside(started: Servers) -> Ready:
+    """Wait for the stand-ins; RigError with their sentence when they refuse."""
+    if not comes_up(started.home, "outside", Ready.path(started.folder).exists):
+        failed = started.folder / FAILED
+        if failed.exists():
+            raise RigError(failed.read_text())
         raise RigError(
             f"the stand-ins did not start: {started.home.log_tail('outside')}"
         )
-    return Ready(**json.loads((folder / READY).read_text()))
+    return Ready.read(started.folder)
+
+
+def _environment(started: Servers, ready: Ready) -> dict[str, str]:
+    state = started.folder / "state"
+    state.mkdir()
+    return {
+        "REDIS_URL": ready.links.get("redis", started.redis_url),
+        "DATABASE_URL": ready.links.get("postgres", started.database_url),
+        "NSW_BASE_URL": ready.nsw_base_url,
+        "NSW_API_KEY": ready.nsw_api_key,
+        "APNS_BASE_URL": ready.apns_base_url,
+        "APNS_CA_FILE": ready.apns_ca_file,
+        "APNS_KEY": ready.apns_key,
+        "APNS_KEY_ID": ready.apns_key_id,
+        "APNS_TEAM_ID": ready.apns_team_id,
+        "APNS_TOPIC": ready.apns_topic,
+        "CLOCK_OFFSET_S": str(ready.clock_offset_s),
+        "STATE_DIR": str(state),
+        "RIG_CONTROL_URL": ready.control_url,
+        "RIG_ADMIN_DATABASE_URL": started.admin_database_url,
+        "RIG_DIR": str(started.folder),
+    }
 
 
 def _check(static: Path | None, realtime: Path | None, service_time: str) -> None:
@@ -157,9 +154,3 @@ def _check(static: Path | None, realtime: Path | None, service_time: str) -> Non
         int(hour) < 24 and int(minute) < 60
     ):
         raise RigError(f"'{service_time}' is not a time of day such as 08:00")
-
-
-def _state_folder(folder: Path) -> Path:
-    state = folder / "state"
-    state.mkdir()
-    return state

@@ -1,9 +1,8 @@
 """The rig's Redis: Valkey, in memory only, never evicting."""
 
+import socket
 from functools import partial
 from pathlib import Path
-
-import redis
 
 from loadtests.rig.binaries import valkey_program
 from loadtests.rig.folder import START_ATTEMPTS, Home, RigError, comes_up, free_port
@@ -18,7 +17,7 @@ def start_valkey(home: Home) -> str:
         port = free_port()
         home.start("valkey", valkey_argv(program, port, home.folder))
         url = f"redis://127.0.0.1:{port}/0"
-        if comes_up(home, "valkey", partial(answers, url)):
+        if comes_up(home, "valkey", partial(_pongs, port)):
             return url
     raise RigError(f"Valkey did not start: {home.log_tail('valkey')}")
 
@@ -34,10 +33,21 @@ def valkey_argv(program: Path, port: int, folder: Path) -> list[str]:
 
 def answers(url: str) -> bool:
     """Whether a server answers PING there."""
+    import redis  # a second of imports, wanted for given servers alone
+
     try:
         with redis.Redis.from_url(
             url, socket_timeout=2, socket_connect_timeout=2
         ) as client:
             return bool(client.ping())
     except (redis.RedisError, ValueError):
+        return False
+
+
+def _pongs(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=2) as link:
+            link.sendall(b"PING\r\n")
+            return link.recv(64).startswith(b"+PONG")
+    except OSError:
         return False
