@@ -55,8 +55,6 @@ class TimetableLimits:
     statement_timeout_s: int
     lock_timeout_ms: int
     lock_attempts: int
-    lease_s: int
-    keep_archives: int
     reason: str
 
     def __post_init__(self) -> None:
@@ -118,8 +116,6 @@ TIMETABLE = TimetableLimits(
     statement_timeout_s=600,
     lock_timeout_ms=500,
     lock_attempts=20,
-    lease_s=120,
-    keep_archives=2,
     reason=(
         "The complete bundle is about 300 MB and 1.5 GB unpacked, so the caps are twice "
         "that; stop_times packs 13-fold, a bomb over 1,000-fold. Supabase stops a "

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from isal import isal_zlib
+from isal.igzip_lib import IsalError
 
 from worker.errors import PermanentError
 from worker.policy.timetable import TimetableLimits
@@ -191,7 +192,7 @@ def _inflate(path: Path, info: zipfile.ZipInfo, chunk_bytes: int) -> Iterator[by
                     packed = inflater.unconsumed_tail
             if tail := inflater.flush():
                 yield tail
-        except isal_zlib.error as error:
+        except IsalError as error:
             raise PermanentError(
                 f"{info.filename} in {path.name} does not unpack: {error}"
             ) from error

@@ -77,7 +77,7 @@ class Shared:
 def load_bundle(
     building: Building, shared: Shared, archive: Archive, *, name: str, trust: Trust
 ) -> None:
-    """Load what ``trust`` covers of ``archive``; the bundle's ``name`` is for collisions.
+    """Load what ``trust`` covers of ``archive``; ``name`` marks ids that collide.
 
     Raises PermanentError when a required file or column is missing or too many rows
     of a file would be left out.
@@ -165,6 +165,10 @@ def _load_services(
     services = Services()
     skips = building.skips
     taken = building.used_ids.setdefault("service_id", set())
+
+    def rename(service_id: str) -> str:
+        return f"{service_id}@{name}" if service_id in taken else service_id
+
     for file_name, add in (
         ("calendar.txt", services.add_calendar),
         ("calendar_dates.txt", services.add_exception),
@@ -181,14 +185,19 @@ def _load_services(
         if _is_empty(building, archive, file_name):
             skips.warn(f"{file_name} is empty")
             continue
-        load_simple(building, archive, SIMPLE[file_name], accept)
+        load_simple(
+            building,
+            archive,
+            SIMPLE[file_name],
+            accept,
+            keys=KeyTable(),
+            rename=rename,
+        )
     keys = Interned(shared.next_service)
     lines: list[str] = []
-    for service_id in services.days:
-        key = keys.next
-        keys.keys(fields.hash_text(service_id))
-        unique = service_id if service_id not in taken else f"{service_id}@{name}"
-        lines.append(services.line(key, service_id, unique))
+    numbers, _ = keys.keys(fields.hash_texts(list(services.days)))
+    for key, service_id in zip(numbers.tolist(), services.days, strict=True):
+        lines.append(services.line(key, service_id, rename(service_id)))
     taken.update(services.days)
     building.sink.write("services", lines)
     return services, keys
@@ -201,7 +210,7 @@ def _load_frequencies(building: Building, archive: Archive, trips: Trips) -> Key
         return repeated
 
     def accept(row: Row, line: int) -> bool:
-        hashed = fields.hash_text(row["trip_id"])
+        hashed = fields.hash_texts([row["trip_id"]])
         if int(trips.kept(hashed)[0]) < 0:
             if int(trips.keys.find(hashed)[0]) < 0:
                 reason = f"trip_id {row['trip_id']} is not known"

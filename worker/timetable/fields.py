@@ -7,7 +7,7 @@ unusual form is read again by Python, alone.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Final
@@ -67,18 +67,20 @@ def hashes(block: Block, *columns: str) -> tuple[Words, Words]:
     return one, two
 
 
-def hash_text(text: str) -> tuple[Words, Words]:
-    """The hashes of one value, as :func:`hashes` finds them in a block."""
-    raw = text.encode()
-    data = np.frombuffer(bytes(PAD) + raw + bytes(PAD), np.uint8)
-    at = np.array([[PAD]], np.int64)
+def hash_texts(texts: Sequence[str]) -> tuple[Words, Words]:
+    """The hashes of values, as :func:`hashes` finds them in a block."""
+    raw = [text.encode() for text in texts]
+    data = np.frombuffer(bytes(PAD) + b"".join(raw) + bytes(PAD), np.uint8)
+    ends = PAD + np.cumsum([len(each) for each in raw], dtype=np.int64)[:, None]
+    starts = np.roll(ends, 1, axis=0)
+    starts[:1] = PAD
     block = Block(
         file="",
         columns={"text": 0},
         data=data,
-        starts=at,
-        ends=at + len(raw),
-        lines=at[:, 0],
+        starts=starts,
+        ends=ends,
+        lines=ends[:, 0],
     )
     return hashes(block, "text")
 
@@ -226,7 +228,8 @@ def _digits(words: Words, sizes: Ints) -> tuple[Words, Mask]:
 
 
 def _not_digits(values: Words) -> Mask:
-    return ((values | (values + _CARRY)) & _HIGH) != 0
+    odd: Mask = ((values | (values + _CARRY)) & _HIGH) != 0
+    return odd
 
 
 def _number(digits: Words) -> Ints:

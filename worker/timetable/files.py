@@ -124,7 +124,8 @@ SIMPLE: dict[str, File] = {
         File(
             name="pathways.txt",
             columns=_columns(
-                "pathway_id from_stop_id to_stop_id signposted_as reversed_signposted_as",
+                "pathway_id from_stop_id to_stop_id signposted_as "
+                "reversed_signposted_as",
                 whole="pathway_mode is_bidirectional traversal_time stair_count",
                 number="length max_slope min_width",
             ),

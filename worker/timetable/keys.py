@@ -42,17 +42,15 @@ class KeyTable:
         at = np.searchsorted(one, ids[0])
         at[at == len(one)] = 0
         found = (one[at] == ids[0]) & (two[at] == ids[1])
-        result = np.where(found, keys[at], ABSENT)
-        if self._dropped:
-            result[np.isin(result, self._dropped)] = ABSENT
-        return result[runs]
+        return np.where(found, keys[at], ABSENT)[runs]
 
     def drop(self, keys: Iterable[int]) -> None:
         """Let ``keys`` not be found any more: their rows are left out."""
         self._dropped.extend(keys)
+        self._sorted = None
 
     def repeated(self) -> set[int]:
-        """The keys whose id had been added before."""
+        """The keys whose id had been added before (and was not dropped)."""
         one, two, keys = self._index()
         same = (one[1:] == one[:-1]) & (two[1:] == two[:-1])
         return set(keys[1:][same].tolist())
@@ -64,6 +62,8 @@ class KeyTable:
             two = np.concatenate([part[1] for part in self._parts] or [empty])
             self._parts = [(one, two)]
             order = np.argsort(one, kind="stable")
+            if self._dropped:
+                order = order[~np.isin(order, self._dropped)]
             self._sorted = one[order], two[order], order
         return self._sorted
 

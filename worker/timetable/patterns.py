@@ -97,10 +97,11 @@ class Patterns:
         attributes = rows["attributes"][a:z]
         alike = bool((attributes == attributes[0]).all())
         places, distances = _distances(rows["distance"][a:z])
+        written = array_text(attributes[:1] if alike else attributes)
         self.stop_rows.append(
             f"{self.stop_patterns}\t{array_text(rows['stop'][a:z])}\t"
             f"{NULL if counted else array_text(seq)}\t"
-            f"{array_text(attributes[:1] if alike else attributes)}\t{places}\t{distances}\n"
+            f"{written}\t{places}\t{distances}\n"
         )
         return self.stop_patterns
 
@@ -149,7 +150,7 @@ def array_text(values: Ints) -> str:
 
 
 def _distances(values: Ints) -> tuple[int, str]:
-    """Decimal places kept (0, 2 or 5: 1 cm in metres or in kilometres), and the array."""
+    """Decimal places kept (0, 2 or 5: 1 cm in metres or kilometres), and the array."""
     blank = values == BLANK
     if blank.all():
         return 0, NULL

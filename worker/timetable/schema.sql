@@ -8,9 +8,8 @@ create table version (
     checked_at timestamptz not null default now(),  -- last found unchanged
     rejected_at timestamptz,                        -- set by a rollback
     bundles jsonb not null,                         -- [{name, sha256, etag, modified}]
-    row_counts jsonb not null,                      -- {file: rows}
-    skipped jsonb not null,                         -- [{file, line, reason}]
-    warnings jsonb not null,
+    result jsonb not null,                          -- what the sync reported
+    layout integer not null,                        -- of these tables: tables.py
     timezone text not null,
     last_second integer not null                    -- of the longest service day
 );

@@ -13,6 +13,7 @@ from worker.timetable.blocks import Block
 from worker.timetable.building import Building
 from worker.timetable.calendars import service_date
 from worker.timetable.files import File, Kind
+from worker.timetable.keys import KeyTable
 from worker.timetable.patterns import NULL
 from worker.timetable.sink import copy_text
 
@@ -91,11 +92,21 @@ def encoded(
 
 
 def load_simple(
-    building: Building, archive: Archive, file: File, accept: Accept | None = None
+    building: Building,
+    archive: Archive,
+    file: File,
+    accept: Accept | None = None,
+    *,
+    keys: KeyTable | None = None,
+    rename: Callable[[str], str] | None = None,
 ) -> None:
-    """Load one file of ``files.SIMPLE``; a repeated key or a bad row is left out."""
+    """Load one file of ``files.SIMPLE``; a repeated key or a bad row is left out.
+
+    ``keys``: those that count as there already, by default those of all bundles.
+    ``rename`` changes the first column.
+    """
     building.check_columns(archive, file)
-    keys = building.key_table(file)
+    keys = building.key_table(file) if keys is None else keys
     before = len(keys)
     if file.key:
         for block in building.blocks(archive, file.name, count=False):
@@ -121,6 +132,7 @@ def load_simple(
                 pass
             else:
                 number = f"{key}\t" if file.numbered else ""
+                values[0] = rename(values[0]) if rename else values[0]
                 lines.append(number + "\t".join(values) + "\n")
                 continue
             dropped.append(key)

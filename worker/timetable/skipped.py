@@ -63,7 +63,7 @@ class Skips:
             del self._kinds[key]
 
     def check(self, file: str, rows: int, max_fraction: float) -> None:
-        """Raise PermanentError when too many of the ``rows`` of ``file`` were left out."""
+        """Raise PermanentError when too many of ``rows`` of ``file`` were left out."""
         skipped = self.counts[file]
         if skipped > max_fraction * rows:
             first = self.first[file]

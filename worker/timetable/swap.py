@@ -61,7 +61,7 @@ def clear_space(
     *,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Drop the previous version and what a dead load left, so that one is left; commits.
+    """Drop the previous version and what a dead load left; one is left then; commits.
 
     Raises TransientError when readers hold a lock for too long, PermanentError when
     something outside depends on a version.
@@ -144,9 +144,7 @@ def _drop_version(
         )
         _patiently(connection, statement, limits, sleep)
     for (function,) in functions:
-        statement = sql.SQL("DROP FUNCTION IF EXISTS {}").format(
-            sql.SQL(str(function))  # type: ignore[arg-type]
-        )
+        statement = sql.SQL("DROP FUNCTION IF EXISTS {}").format(sql.SQL(str(function)))
         _patiently(connection, statement, limits, sleep)
     _patiently(connection, sql.SQL("DROP SCHEMA {}").format(where), limits, sleep)
 

@@ -3,10 +3,9 @@
 import json
 import resource
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from psycopg import Connection, sql
 
@@ -17,8 +16,9 @@ from worker.timetable.building import Building, Progress, ignore_progress
 from worker.timetable.bundle import Shared, Trust, load_bundle
 from worker.timetable.sink import Sink
 from worker.timetable.swap import Fence, clear_space, swap_in
-from worker.timetable.tables import LIVE, LOADING, create_version, index_version
-from worker.timetable.validate import loose_references, refusals
+from worker.timetable.tables import LAYOUT, LOADING, create_version, index_version
+from worker.timetable.validate import loose_references, refusals, zone
+from worker.timetable.versions import Version, live_version
 
 Db = Connection[tuple[object, ...]]
 
@@ -37,7 +37,11 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SyncResult:
-    """What a sync did. ``db_bytes`` is the live version's; sizes in bytes, times in s."""
+    """What a sync did, or what the one that loaded the live version did.
+
+    ``db_bytes`` is the size of the live version with its indexes; ``peak_rss_mib`` is
+    the process's largest resident memory.
+    """
 
     version: str
     rows: dict[str, int]
@@ -69,6 +73,7 @@ def load_version(
     version is untouched then. Commits on ``connection`` as it goes.
     """
     archives = [open_archive(source.path, limits) for source in sources]
+    live = live_version(connection)
     connection.execute(f"SET statement_timeout TO '{limits.statement_timeout_s}s'")
     connection.execute("SET synchronous_commit TO off")
     connection.commit()
@@ -88,29 +93,38 @@ def load_version(
         index_version(sink)
     with building.stage("validate"):
         timezone = _timezone(connection)
-        rows = dict(building.rows)
-        today = now.astimezone(_zone(timezone)).date()
-        found = refusals(connection, rows, timezone, shared, today, limits)
+        today = now.astimezone(zone(timezone)).date()
+        before = live.result["rows"] if live else {}
+        found = refusals(dict(building.rows), before, shared, today, limits)
         if found and not by_hand:
             raise PermanentError(f"the timetable is refused: {'; '.join(found)}")
         for sentence in [*found, *loose_references(connection, LOADING)]:
             building.skips.warn(sentence)
-        version = f"{now:%Y%m%dT%H%M%S}-{sources[0].sha256[:8]}"
-        _describe(connection, building, sources, version, timezone)
-    with building.stage("swap"):
-        swap_in(connection, LOADING, fence)
-    return SyncResult(
-        version=version,
-        rows=rows,
+    result = SyncResult(
+        version=f"{now:%Y%m%dT%H%M%S}-{sources[0].sha256[:8]}",
+        rows=dict(building.rows),
         stop_patterns=shared.patterns.stop_patterns,
         time_patterns=shared.patterns.time_patterns,
-        skipped=_skipped(building),
+        skipped=[
+            {"file": skip.file, "line": skip.line, "reason": skip.reason}
+            for skip in building.skips.shown
+        ],
         warnings=building.skips.warnings,
         seconds={name: round(spent, 3) for name, spent in building.seconds.items()},
-        peak_rss_mib=peak_rss_mib(),
-        db_bytes=version_bytes(connection, LIVE),
+        peak_rss_mib=round(peak_rss_mib(), 1),
+        db_bytes=version_bytes(connection, LOADING),
         unchanged=False,
     )
+    with building.stage("swap"):
+        _describe(connection, sources, result, timezone)
+        swap_in(connection, LOADING, fence)
+    swap_s = round(building.seconds["swap"], 3)
+    return replace(result, seconds={**result.seconds, "swap": swap_s})
+
+
+def unchanged_result(live: Version) -> SyncResult:
+    """The result of the sync that loaded ``live``, as an unchanged one."""
+    return SyncResult(**{**live.result, "unchanged": True, "seconds": {}})
 
 
 def version_bytes(connection: Db, schema: str) -> int:
@@ -137,55 +151,37 @@ def _timezone(connection: Db) -> str:
         )
     ).fetchone()
     connection.commit()
-    return str(found[0]) if found else ""
-
-
-def _zone(timezone: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(timezone)
-    except (KeyError, ValueError, OSError):
-        raise PermanentError(
-            f"agency.txt: agency_timezone '{timezone}' is not a time zone"
-        ) from None
+    if found is None:
+        raise PermanentError("agency.txt has no rows")
+    return str(found[0])
 
 
 def _describe(
-    connection: Db,
-    building: Building,
-    sources: Sequence[Source],
-    version: str,
-    timezone: str,
+    connection: Db, sources: Sequence[Source], result: SyncResult, timezone: str
 ) -> None:
-    """Store what the version is, where it came from, and what was said of it."""
+    """Store what the version is and where it came from."""
     bundles = [
         {"name": s.name, "sha256": s.sha256, "etag": s.etag, "modified": s.modified}
         for s in sources
     ]
     connection.execute(
         sql.SQL(
-            "INSERT INTO {table} (version, bundles, row_counts, skipped, warnings, "
-            "timezone, last_second) SELECT %s, %s, %s, %s, %s, %s, coalesce(max("
-            "t.start + (SELECT max(s) FROM unnest(coalesce(p.due, p.departure, "
-            "p.arrival)) AS s)), 0) FROM {trips} t JOIN {patterns} p USING (time_pattern)"
+            "INSERT INTO {table} "
+            "(version, bundles, result, layout, timezone, last_second) "
+            "SELECT %s, %s, %s, %s, %s, coalesce(max(t.start + (SELECT max(s) FROM "
+            "unnest(coalesce(p.due, p.departure, p.arrival)) AS s)), 0) "
+            "FROM {trips} t JOIN {patterns} p USING (time_pattern)"
         ).format(
             table=sql.Identifier(LOADING, "version"),
             trips=sql.Identifier(LOADING, "trip_rows"),
             patterns=sql.Identifier(LOADING, "time_patterns"),
         ),
         (
-            version,
+            result.version,
             json.dumps(bundles),
-            json.dumps(building.rows),
-            json.dumps(_skipped(building)),
-            json.dumps(building.skips.warnings),
+            json.dumps(asdict(result)),
+            LAYOUT,
             timezone,
         ),
     )
     connection.commit()
-
-
-def _skipped(building: Building) -> list[dict[str, object]]:
-    return [
-        {"file": skip.file, "line": skip.line, "reason": skip.reason}
-        for skip in building.skips.shown
-    ]

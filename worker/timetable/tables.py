@@ -7,6 +7,9 @@ from psycopg import Connection, sql
 from worker.timetable.files import PG_TYPES, SIMPLE, File
 from worker.timetable.sink import Sink
 
+LAYOUT = 1
+"""Raised when the tables change: an unchanged bundle is then loaded anew."""
+
 LIVE, PREVIOUS, LOADING = "gtfs", "gtfs_previous", "gtfs_loading"
 
 _OTHER = """
@@ -93,7 +96,7 @@ def _grant_readers(connection: Connection[tuple[object, ...]], schema: str) -> N
             "quote_ident(pg_get_userbyid(%s::oid)) END",
             (oid, oid),
         ).fetchall()[0]
-        grantee = sql.SQL(str(name))  # type: ignore[arg-type]
+        grantee = sql.SQL(str(name))
         where = sql.Identifier(schema)
         connection.execute(
             sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(where, grantee)

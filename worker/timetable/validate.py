@@ -5,12 +5,11 @@ from zoneinfo import ZoneInfo
 
 from psycopg import Connection, sql
 
+from worker.errors import PermanentError
 from worker.policy.timetable import TimetableLimits
 from worker.timetable.bundle import Shared
-from worker.timetable.tables import LIVE
 
 _NOT_EMPTY = ("stops.txt", "routes.txt", "trips.txt", "stop_times.txt")
-_COMPARED = ("stops.txt", "routes.txt", "trips.txt", "stop_times.txt")
 
 _LOOSE_REFERENCES = {
     "stops.txt: a parent_station is not known": (
@@ -35,23 +34,31 @@ _LOOSE_REFERENCES = {
 
 
 def refusals(
-    connection: Connection[tuple[object, ...]],
     rows: dict[str, int],
-    timezone: str,
+    before: dict[str, int],
     shared: Shared,
     today: date,
     limits: TimetableLimits,
 ) -> list[str]:
-    """Why the version must not replace the live one by itself; empty when it may."""
+    """Why the version must not replace the live one by itself; empty when it may.
+
+    ``before`` are the rows of the live version, by file.
+    """
     found = [f"{name} has no rows" for name in _NOT_EMPTY if not rows.get(name)]
-    try:
-        ZoneInfo(timezone)
-    except (KeyError, ValueError, OSError):
-        found.append(f"agency.txt: agency_timezone '{timezone}' is not a time zone")
     if not any(services.runs_on(today) for services in shared.services):
         found.append(f"no service runs on {today:%Y-%m-%d}")
-    found += _collapses(connection, rows, limits)
+    found += _collapses(before, rows, limits)
     return found
+
+
+def zone(timezone: str) -> ZoneInfo:
+    """The agency's time zone; raises PermanentError when there is none of that name."""
+    try:
+        return ZoneInfo(timezone)
+    except (KeyError, ValueError, OSError):
+        raise PermanentError(
+            f"agency.txt:2: agency_timezone '{timezone}' is not a time zone"
+        ) from None
 
 
 def loose_references(
@@ -73,19 +80,10 @@ def loose_references(
 
 
 def _collapses(
-    connection: Connection[tuple[object, ...]],
-    rows: dict[str, int],
-    limits: TimetableLimits,
+    before: dict[str, int], rows: dict[str, int], limits: TimetableLimits
 ) -> list[str]:
-    (there,) = connection.execute(
-        "SELECT to_regclass(%s) IS NOT NULL", (f"{LIVE}.version",)
-    ).fetchall()[0]
-    if not there:
-        return []
-    live = connection.execute("SELECT row_counts FROM gtfs.version").fetchone()
-    before: dict[str, int] = live[0] if live else {}  # type: ignore[assignment]
     return [
         f"{name} falls from {before[name]} to {rows.get(name, 0)} rows"
-        for name in _COMPARED
+        for name in _NOT_EMPTY
         if rows.get(name, 0) < limits.min_rows_fraction * before.get(name, 0)
     ]
