@@ -27,7 +27,7 @@ _PRIORITY = b"10"  # at once; a delay is no use when the phone feels like it
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Notice:
-    """One push to one device. ``expires_at``: epoch seconds, after which Apple drops it."""
+    """One push to one device; Apple drops it after ``expires_at``, epoch seconds."""
 
     device_token: str = field(repr=False)
     apns_id: str
@@ -59,7 +59,7 @@ class Apns:
         if where.scheme != "https" or not where.hostname:
             raise PermanentError("APNS_BASE_URL must be an https address")
         if not topic:
-            raise PermanentError("APNS_TOPIC is not set: it is the bundle id of the app")
+            raise PermanentError("APNS_TOPIC is not set: the bundle id of the app")
         self._address = (where.hostname, where.port or 443)
         self._authority = where.netloc.encode()
         self._topic = topic.encode()
@@ -67,7 +67,9 @@ class Apns:
         self._push = push
         self._connection: Connection | None = None
 
-    def send(self, notices: Sequence[Notice], token: str, said: list[Said | None]) -> None:
+    def send(
+        self, notices: Sequence[Notice], token: str, said: list[Said | None]
+    ) -> None:
         """Send what has no answer in ``said`` yet, and put each answer there.
 
         One that Apple did not act on is sent once more on a new connection; what never
@@ -75,7 +77,9 @@ class Apns:
         TransientError when no connection can be made, PermanentError when the other
         side is not Apple.
         """
-        requests = [Request(self._headers(each, token), each.payload) for each in notices]
+        requests = [
+            Request(self._headers(each, token), each.payload) for each in notices
+        ]
         answers = [None if each is None else _DONE for each in said]
         until = time.monotonic() + self._push.send_budget_s
         try:
@@ -123,7 +127,8 @@ class Apns:
             encrypted = _tls(self._ca_file).wrap_socket(plain, server_hostname=host)
         except ssl.SSLCertVerificationError as error:
             raise PermanentError(
-                f"the certificate of {host}:{port} is not trusted: {error.verify_message}"
+                f"{host}:{port} shows a certificate that is not trusted: "
+                f"{error.verify_message}"
             ) from None
         except OSError as error:
             raise TransientError(
@@ -151,7 +156,9 @@ class Apns:
         ]
 
 
-def of_this_process(base_url: str, topic: str, ca_file: Path | None, push: Push) -> Apns:
+def of_this_process(
+    base_url: str, topic: str, ca_file: Path | None, push: Push
+) -> Apns:
     """The one that this process keeps; a forked child gets its own."""
     return _kept(os.getpid(), base_url, topic, ca_file, push)
 

@@ -123,7 +123,7 @@ class Connection:
                 self.close()
 
     def alive(self, *, idle_s: float, within_s: float) -> bool:
-        """Whether it can be used; after ``idle_s`` of silence a PING must be answered."""
+        """Whether it can be used; after ``idle_s`` of silence a PING proves it."""
         if self.closed:
             return False
         if time.monotonic() - self.last_heard < idle_s:
@@ -160,7 +160,7 @@ class Connection:
                 break
             window -= len(request.body)
             stream = h2.get_next_available_stream_id()
-            h2.send_headers(stream, request.headers)  # type: ignore[arg-type]
+            h2.send_headers(stream, request.headers)
             h2.send_data(stream, request.body, end_stream=True)
             self._flying[stream] = waiting.popleft()
 
@@ -267,7 +267,7 @@ class _Frames:
         self._held = b""
 
     def feed(self, data: bytes) -> tuple[bytes, list[tuple[int, str]]]:
-        """Whole frames for `h2`, and (last stream, reason) of each GOAWAY among them."""
+        """Whole frames for `h2`; (last stream, reason) of each GOAWAY among them."""
         held = self._held + data if self._held else data
         leaving = []
         kept = []

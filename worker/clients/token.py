@@ -112,8 +112,8 @@ def _held(
     if refused is not None and values["text"] == refused.text:
         if age_s < push.token_least_s:
             raise PermanentError(
-                f"APNs calls a provider token expired that was signed {age_s:.0f} s ago; "
-                "check this machine's clock"
+                f"APNs calls a provider token expired that is {age_s:.0f} s old; check "
+                " this machine's clock"
             )
         return None
     if age_s >= push.token_life_s:

@@ -10,13 +10,16 @@ from worker.policy.notifications import Matching
 from worker.realtime.alerts import Alert
 from worker.realtime.delays import Delay
 
+NO_CAUSE = ("", "UNKNOWN_CAUSE", "OTHER_CAUSE")
+
 
 @dataclass(kw_only=True, slots=True)
 class Disruptions:
     """Rows as columns. All times are epoch seconds of the service clock.
 
     ``from_at`` to ``to_at`` is when a rider is concerned: from the planned to the
-    expected time of a late vehicle. ``alert``: index in ``alerts``, -1 for none.
+    expected time of a late vehicle. ``alert``: index in ``alerts``, -1 for none; of a
+    delay it is the alert that explains it, where alerts were added before.
     ``skipped``: rows with a service date that is none.
     """
 
@@ -33,6 +36,7 @@ class Disruptions:
     alert: list[int] = field(default_factory=list)
     alerts: list[str] = field(default_factory=list)
     skipped: int = 0
+    _explained: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.kind)
@@ -58,7 +62,12 @@ class Disruptions:
             self.from_at.append(to_at - row.delay_s)
             self.to_at.append(to_at)
             self.published_at.append(row.published_at)
-            self.alert.append(-1)
+            self.alert.append(self._explanation(row))
+
+    def _explanation(self, row: Delay) -> int:
+        """The alert that gives a cause for it: one of its trip, or of its line."""
+        of_line = self._explained.get((row.route_id, ""), -1)
+        return self._explained.get((row.route_id, row.trip_id), of_line)
 
     def add_alerts(
         self, alerts: Iterable[Alert], matching: Matching, now: datetime
@@ -73,7 +82,9 @@ class Disruptions:
             held = _concerned(alert, now_s, until_s)
             if held is None:
                 continue
-            named = {(each.route_id, each.stop_id, each.trip_id) for each in alert.informed}
+            named = {
+                (each.route_id, each.stop_id, each.trip_id) for each in alert.informed
+            }
             for route_id, stop_id, trip_id in sorted(named - {("", "", "")}):
                 self.kind.append("alert")
                 self.route_id.append(route_id)
@@ -86,6 +97,8 @@ class Disruptions:
                 self.to_at.append(held[1])
                 self.published_at.append(float(now_s))
                 self.alert.append(len(self.alerts))
+                if route_id and not stop_id and alert.cause not in NO_CAUSE:
+                    self._explained.setdefault((route_id, trip_id), len(self.alerts))
             self.alerts.append(_as_json(alert))
 
 

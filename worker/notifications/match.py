@@ -95,9 +95,11 @@ _IN_WINDOW = """(
         f.weekdays & p.weekday <> 0
         and f.from_minute <= p.to_minute and p.from_minute < f.until_minute
         or f.weekdays & p.weekday_before <> 0
-        and f.from_minute <= p.to_minute + 1440 and p.from_minute + 1440 < f.until_minute
+        and f.from_minute <= p.to_minute + 1440
+        and p.from_minute + 1440 < f.until_minute
         or f.weekdays & p.weekday_after <> 0
-        and f.from_minute <= p.to_minute - 1440 and p.from_minute - 1440 < f.until_minute
+        and f.from_minute <= p.to_minute - 1440
+        and p.from_minute - 1440 < f.until_minute
     ) and f.from_minute < f.until_minute"""
 
 _WORTH_IT = "(p.kind <> 'delay' or p.delay_s >= f.threshold_s)"
@@ -117,7 +119,7 @@ _WITH_TIMETABLE = {
     from at_stop p
     join gtfs.stops s using (stop_id)
     where s.parent_station <> ''""",
-    "ways": """
+    "ways": f"""
     union all
     select w.user_id, w.n, w.stop_id, w.expected_at, w.from_minute, false
     from (
@@ -126,7 +128,7 @@ _WITH_TIMETABLE = {
         join app.favorites f on f.stop_id = p.place
         where f.to_stop_id is not null and f.trip_id is null
             and (f.route_id is null or f.route_id = p.route_id)
-            and {in_window} and {worth_it}
+            and {_IN_WINDOW} and {_WORTH_IT}
         offset 0
     ) w
     where exists (
@@ -136,7 +138,7 @@ _WITH_TIMETABLE = {
         where a.trip_id = w.trip_id and a.stop_id = w.stop_id
             and b.stop_sequence > a.stop_sequence
             and w.to_stop_id in (s.stop_id, s.parent_station)
-    )""".format(in_window=_IN_WINDOW, worth_it=_WORTH_IT),
+    )""",
 }
 
 _WITHOUT_TIMETABLE = {
@@ -204,7 +206,10 @@ candidate as (
     from whole p
     join app.favorites f on f.route_id = p.route_id
     where f.trip_id is null
-        and (f.stop_id is null or p.kind = 'alert' and p.stop_id = '' and p.trip_id = '')
+        and (
+            f.stop_id is null
+            or p.kind = 'alert' and p.stop_id = '' and p.trip_id = ''
+        )
         and {in_window} and {worth_it}
     union all
     select f.user_id, p.n, p.stop_id, p.expected_at, p.from_minute, false
@@ -246,13 +251,16 @@ worst as (
 ),
 -- A rider of both the line and the trip hears of the trip.
 once as (
-    select distinct on (
-        user_id, kind, case when kind = 'alert' or trip_id = '' then subject end, trip_id
-    ) *
-    from worst
-    order by
-        user_id, kind, case when kind = 'alert' or trip_id = '' then subject end,
-        trip_id, by_trip desc
+    select distinct on (user_id, kind, trip) *
+    from (
+        select
+            *,
+            case
+                when kind = 'alert' or trip_id = '' then subject else trip_id
+            end as trip
+        from worst
+    ) w
+    order by user_id, kind, trip, by_trip desc
 ),
 fresh as materialized (
     select o.*, d.id as device_id, i.collapse_id, h.told

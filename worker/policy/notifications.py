@@ -25,7 +25,8 @@ class Matching:
             raise PolicyError("matching: every number must be positive")
         if 86_400 % self.told_again_after_s:
             raise PolicyError(
-                f"matching.told_again_after_s {self.told_again_after_s} must divide a day"
+                "matching.told_again_after_s must divide a day, "
+                f"{self.told_again_after_s} does not"
             )
 
 
