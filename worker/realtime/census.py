@@ -58,13 +58,13 @@ def count(path: Path) -> Census:
         message = decode.open_message(body)
         trips, times = decode.trip_updates(message)
         vehicles, places = decode.vehicles(message)
+        alerts = decode.alerts(message)
     except Malformed as error:
         raise UsageError(f"{path} is not a GTFS-Realtime feed: {error}") from None
-    alerts = int(np.count_nonzero(message.alerts.end))
     kinds = {
         "trip_updates": len(trips),
         "vehicle_positions": len(vehicles),
-        "alerts": alerts,
+        "alerts": len(alerts),
     }
     present = [kind for kind, number in kinds.items() if number]
     rejected = {
@@ -79,7 +79,7 @@ def count(path: Path) -> Census:
         trip_updates=len(trips),
         stop_time_updates=len(times),
         vehicles=len(vehicles),
-        alerts=alerts,
+        alerts=len(alerts),
         relationships=_named(trips.relationship, _TRIP),
         stop_relationships=_named(times.relationship, _STOP),
         rejected={reason: number for reason, number in rejected.items() if number},

@@ -1,13 +1,31 @@
 """A feed's bytes as columns: what each entity says, without an object for each."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.message import DecodeError
+from google.transit.gtfs_realtime_pb2 import (
+    Alert,
+    FeedEntity,
+    FeedHeader,
+    TripDescriptor,
+    TripUpdate,
+    VehiclePosition,
+)
 from numpy.typing import NDArray
 
-from worker.realtime.wire import BLOCK, BYTES, FIXED32, VARINT, Malformed, Step, Wire, tag_of
+from worker.realtime.wire import (
+    BLOCK,
+    BYTES,
+    FIXED32,
+    VARINT,
+    Malformed,
+    Step,
+    Wire,
+    tag_of,
+)
 
 Column = NDArray[np.int64]
 
@@ -111,6 +129,8 @@ def open_message(data: bytes) -> Envelope:
             found[names[step.tag]].put(step)
         elif step.tag == _IS_DELETED:
             deleted[step.owner] = step.value != 0
+        else:
+            _check(wire, FeedEntity.DESCRIPTOR, step)
     for spans in found.values():
         spans.end[deleted] = 0
     return Envelope(
@@ -182,6 +202,8 @@ def _header(wire: Wire, start: int, end: int) -> tuple[int, int]:
             timestamp = int(step.value[-1])
         elif step.tag == tag_of(2, VARINT):
             incrementality = int(step.value[-1])
+        else:
+            _check(wire, FeedHeader.DESCRIPTOR, step)
     return timestamp, incrementality
 
 
@@ -226,14 +248,16 @@ class StopTimes:
 
     def rows(self, some: slice) -> "StopTimes":
         """A view of some rows; what is written to it is written here."""
-        columns = (getattr(self, field.name) for field in fields(self))
         return StopTimes(
-            *(
-                Spans(column.start[some], column.end[some])
-                if isinstance(column, Spans)
-                else column[some]
-                for column in columns
-            )
+            trip=self.trip[some],
+            stop=Spans(self.stop.start[some], self.stop.end[some]),
+            sequence=self.sequence[some],
+            relationship=self.relationship[some],
+            arrival_delay=self.arrival_delay[some],
+            arrival_time=self.arrival_time[some],
+            departure_delay=self.departure_delay[some],
+            departure_time=self.departure_time[some],
+            known=self.known[some],
         )
 
 
@@ -247,6 +271,8 @@ def trip_updates(message: Envelope) -> tuple[Trips, StopTimes]:
     for step in others:
         if step.tag == tag_of(1, BYTES):
             descriptor.put(step)
+        else:
+            _check(wire, TripUpdate.DESCRIPTOR, step)
     return _trips(message, entity, descriptor), _stop_times(wire, stops)
 
 
@@ -259,6 +285,8 @@ def _trips(message: Envelope, entity: Column, descriptor: Spans) -> Trips:
             texts[step.tag].put(step)
         elif step.tag == tag_of(4, VARINT):
             relationship[step.owner] = step.value
+        else:
+            _check(message.wire, TripDescriptor.DESCRIPTOR, step)
     trip_id, start_date, route_id = (s.pieces(message.data) for s in texts.values())
     return Trips(entity, trip_id, route_id, start_date, relationship)
 
@@ -296,6 +324,8 @@ def _read_times(wire: Wire, start: Column, end: Column, times: StopTimes) -> Non
             times.sequence[step.owner] = step.value
         elif step.tag == _RELATIONSHIP:
             times.relationship[step.owner] = step.value
+        else:
+            _check(wire, TripUpdate.StopTimeUpdate.DESCRIPTOR, step)
     for spans, delay, time, bit in (
         (arrival, times.arrival_delay, times.arrival_time, ARRIVAL_DELAY),
         (departure, times.departure_delay, times.departure_time, DEPARTURE_DELAY),
@@ -320,6 +350,8 @@ def vehicles(message: Envelope) -> tuple[Trips, NDArray[np.float32]]:
             descriptor.put(step)
         elif step.tag == tag_of(2, BYTES):
             position.put(step)
+        else:
+            _check(wire, VehiclePosition.DESCRIPTOR, step)
     places = np.full((len(entity), 2), np.nan, np.float32)
     for step in wire.fields(*position):
         for axis, number in enumerate((1, 2)):
@@ -329,7 +361,20 @@ def vehicles(message: Envelope) -> tuple[Trips, NDArray[np.float32]]:
     return _trips(message, entity, descriptor), places
 
 
-def alert_entities(message: Envelope) -> Iterator[bytes]:
-    """The encoded alert of each entity that has one."""
+def alerts(message: Envelope) -> list[Alert]:
+    """The alert of each entity that has one."""
     entity = np.flatnonzero(message.alerts.end)
-    yield from message.alerts.rows(entity).pieces(message.data)
+    try:
+        encoded = message.alerts.rows(entity).pieces(message.data)
+        return [Alert.FromString(each) for each in encoded]
+    except DecodeError:
+        raise Malformed("an alert is not well formed") from None
+
+
+def _check(wire: Wire, kind: Descriptor, step: Step) -> None:
+    """Walk what is copied unread, so that whoever reads the copy can parse it."""
+    field = kind.fields_by_number.get(step.tag >> 3)
+    if field is None or field.message_type is None or step.tag & 7 != BYTES:
+        return
+    for inner in wire.fields(step.value, step.end):
+        _check(wire, field.message_type, inner)

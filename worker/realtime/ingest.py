@@ -156,10 +156,9 @@ def _of_vehicles(message: Envelope, limits: RealtimeLimits) -> _Content:
 
 
 def _of_alerts(message: Envelope, _limits: RealtimeLimits) -> _Content:
+    alerts = decode.alerts(message)
     return _Content(
-        usable=int((message.alerts.end > 0).sum()),
-        route_ids=[],
-        parts=slices.by_informed(message),
+        usable=len(alerts), route_ids=[], parts=slices.by_informed(message, alerts)
     )
 
 

@@ -82,7 +82,8 @@ def find(
     dates = _service_dates(trips, row_trip, timestamp, limits)
     trip_key = _keys_of_trips(trips, dates, row_trip)
     stop_key = _hashes(row_stop)
-    key: NDArray[np.uint64] = trip_key ^ (stop_key * _MIX) ^ size.astype(np.uint64)
+    key = np.bitwise_xor(trip_key, stop_key * _MIX)
+    key = np.bitwise_xor(key, size.astype(np.uint64))
     now_seen, published, new = _since(key, seen, timestamp)
     lates = len(late)
     worst = np.concatenate(

@@ -8,7 +8,6 @@ from google.transit.gtfs_realtime_pb2 import Alert
 from numpy.typing import NDArray
 
 from worker.policy.feeds import RealtimeLimits
-from worker.realtime import decode
 from worker.realtime.decode import Envelope, StopTimes, Trips
 from worker.realtime.places import cell
 
@@ -150,14 +149,14 @@ def by_cell(
     yield from _messages("cells", message, zip(squares, slices, strict=True))
 
 
-def by_informed(message: Envelope) -> Iterator[Part]:
+def by_informed(message: Envelope, alerts: Iterable[Alert]) -> Iterator[Part]:
     """Each route's and each stop's alerts; those that name neither under no id."""
     routes: list[tuple[bytes, bytes]] = []
     stops: list[tuple[bytes, bytes]] = []
     entity = np.flatnonzero(message.alerts.end)
     whole = message.slices(entity)
-    for encoded, slice_ in zip(decode.alert_entities(message), whole, strict=True):
-        informed = Alert.FromString(encoded).informed_entity
+    for alert, slice_ in zip(alerts, whole, strict=True):
+        informed = alert.informed_entity
         named_routes = {e.route_id or e.trip.route_id for e in informed} - {""}
         named_stops = {e.stop_id for e in informed} - {""}
         routes += ((each.encode(), slice_) for each in named_routes)
