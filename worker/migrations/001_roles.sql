@@ -33,10 +33,10 @@ create schema if not exists gtfs authorization worker_loader;
 revoke all on schema app, ops, gtfs from public;
 grant usage on schema app to worker_matcher, worker_sender, worker_upkeep;
 grant usage on schema ops to worker_loader, worker_upkeep;
-grant usage on schema gtfs to worker_matcher, worker_upkeep;
+grant usage on schema gtfs to worker_matcher, worker_sender, worker_upkeep;
 
 -- For every version that the loader will make, whatever its schema is named by then.
 alter default privileges for role worker_loader
-    grant usage on schemas to worker_matcher, worker_upkeep;
+    grant usage on schemas to worker_matcher, worker_sender, worker_upkeep;
 alter default privileges for role worker_loader
-    grant select on tables to worker_matcher, worker_upkeep;
+    grant select on tables to worker_matcher, worker_sender, worker_upkeep;

@@ -10,8 +10,8 @@ class Recording:
     """Records of attempts, samples of gauges, dead letters, leases, the watchdog.
 
     Records and samples wait in capped Redis streams until upkeep has written them to
-    PostgreSQL; ``reader_grace_s`` longer, so that a load test can follow the stream and status can
-    read the last minutes without PostgreSQL.
+    PostgreSQL; ``reader_grace_s`` longer, so that a load test can follow the stream and
+    status can read the last minutes without PostgreSQL.
     An attempt that was opened and not closed ``lost_grace_s`` after its hard limit is
     lost. ``wedged_after_s`` is the watchdog's patience with a worker that takes
     nothing although messages wait.
@@ -106,6 +106,12 @@ UPKEEP_STEPS: dict[str, UpkeepStep] = {
     step.name: step
     for step in (
         UpkeepStep(
+            name="sweep_outbox",
+            period_s=15,
+            budget_s=3.0,
+            reason="A push whose message was lost is found within one tick.",
+        ),
+        UpkeepStep(
             name="gauges",
             period_s=15,
             budget_s=1.0,
@@ -116,6 +122,15 @@ UPKEEP_STEPS: dict[str, UpkeepStep] = {
             period_s=15,
             budget_s=3.0,
             reason="2,000 records a batch leave in well under a second.",
+        ),
+        UpkeepStep(
+            name="reconcile_sync",
+            period_s=3600,
+            budget_s=1.0,
+            reason=(
+                "A lost daily tick costs an hour, not a day, and a new database loads "
+                "its first timetable at once; more often would repeat a failing sync."
+            ),
         ),
         UpkeepStep(
             name="retention",

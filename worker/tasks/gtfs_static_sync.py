@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 # numpy and the codecs are imported when a sync starts: the other tasks go without.
 
+LEASE = "timetable"
+"""Held by whoever loads or puts back a version."""
+
 
 @task("gtfs_static_sync")
 def gtfs_static_sync(world: World) -> Detail:
@@ -77,7 +80,7 @@ def _held(world: World) -> Iterator[tuple[Connection, lease.Lease]]:
         lease.held(
             world.redis,
             db,
-            "timetable",
+            LEASE,
             ttl_s=recording.lease_ttl_s,
             renew_every_s=recording.lease_renew_every_s,
         ) as held,

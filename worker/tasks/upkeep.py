@@ -3,14 +3,19 @@
 import logging
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 from celery.exceptions import SoftTimeLimitExceeded
 
 from worker import keys
+from worker.clients import broker
 from worker.clients.postgres import Connection
 from worker.errors import TransientError
+from worker.notifications import outbox
+from worker.notifications.sweep import sweep_outbox
 from worker.policy.recording import UpkeepStep
 from worker.records import Detail
+from worker.tasks.gtfs_static_sync import LEASE
 from worker.tasks.shell import SLOT, task
 from worker.tasks.world import World
 from worker.telemetry import flush, gauges, retention
@@ -49,6 +54,28 @@ def _last_slot(world: World, row: UpkeepStep) -> int | None:
     return None if slot is None else int(slot)
 
 
+def _sweep_outbox(world: World, row: UpkeepStep) -> Detail:
+    with world.postgres("upkeep") as db:
+        _limit_statements(db, row)
+        return sweep_outbox(db, world.redis, world.publish, world.policy)
+
+
+def _reconcile_sync(world: World, row: UpkeepStep) -> Detail:
+    """Ask for a sync when the timetable is overdue and none is waiting or running."""
+    from worker.timetable import versions  # brings numpy along, and is hourly
+
+    tick = world.policy.tasks["gtfs_static_sync"]
+    with world.postgres("upkeep") as db:
+        _limit_statements(db, row)
+        every = timedelta(seconds=tick.longest_silence_s or 0)
+        due = versions.is_due(db, datetime.now(UTC), every=every)
+    waiting = broker.queue_depth(world.redis, world.policy.broker, tick.queue)
+    if not due or waiting or world.redis.exists(keys.lease(LEASE)):
+        return Detail(sync_due=due)
+    world.publish(tick.name)
+    return Detail(sync_due=due, sync_asked=True)
+
+
 def _gauges(world: World, row: UpkeepStep) -> Detail:
     """Queues and successes; each worker's parent samples its own processes."""
     now = time.time()
@@ -77,7 +104,12 @@ def _flush_records(world: World, row: UpkeepStep) -> Detail:
 def _retention(world: World, row: UpkeepStep) -> Detail:
     with world.postgres("upkeep") as db:
         _limit_statements(db, row)
-        return Detail(forgotten=retention.forget(db, world.policy.recording))
+        kept, pushed = world.policy.recording, world.policy.matching
+        forgotten = retention.forget(db, kept)
+        forgotten += outbox.forget(
+            db, kept_days=pushed.kept_days, limit=kept.forget_batch
+        )
+        return Detail(forgotten=forgotten)
 
 
 def _limit_statements(db: Connection, row: UpkeepStep) -> None:
@@ -88,8 +120,10 @@ def _limit_statements(db: Connection, row: UpkeepStep) -> None:
 
 
 STEPS: dict[str, Callable[[World, UpkeepStep], Detail]] = {
+    "sweep_outbox": _sweep_outbox,
     "gauges": _gauges,
     "flush_records": _flush_records,
+    "reconcile_sync": _reconcile_sync,
     "retention": _retention,
 }
 """What each row of ``policy.upkeep`` does; a test holds both equal."""

@@ -1,5 +1,8 @@
 """Upkeep's steps on real servers: each when it is due, none in another's way."""
 
+from dataclasses import replace
+
+import psycopg
 import pytest
 
 from worker import keys
@@ -12,6 +15,7 @@ from worker.tasks import upkeep as room
 from worker.tasks.upkeep import STEPS, upkeep
 from worker.tasks.world import world
 from worker.telemetry import recording
+from worker.timetable.tables import LAYOUT
 
 
 def publish(*_message):
@@ -21,7 +25,7 @@ def publish(*_message):
 @pytest.fixture
 def here(redis_url, database_url):
     settings = Settings(redis_url=redis_url, database_url=database_url)
-    yield world(POLICY, settings, publish)
+    yield replace(world(POLICY, settings, publish), publish=lambda *_: None)
     postgres.close_all()
 
 
@@ -142,3 +146,94 @@ def test_a_slow_statement_costs_a_step_its_budget_and_no_more(here):
         (limit,) = db.execute("show statement_timeout").fetchone()
 
     assert limit == f"{row.budget_s:g}s"
+
+
+class Sent(list):
+    def __call__(self, *message):
+        self.append(message)
+
+
+@pytest.fixture
+def sending(here):
+    sent = Sent()
+    return replace(here, publish=sent), sent
+
+
+def load_a_timetable(world_here, *, checked_days_ago):
+    with world_here.postgres("loader") as db:
+        db.execute(
+            "create table gtfs.version as select 'v1' as version, %s as layout, "
+            "now() as loaded_at, now() - make_interval(days => %s) as checked_at, "
+            "null::timestamptz as rejected_at, '[]'::jsonb as bundles, "
+            "'{}'::jsonb as result",
+            (LAYOUT, checked_days_ago),
+        )
+
+
+def reconcile(world_here):
+    return STEPS["reconcile_sync"](world_here, POLICY.upkeep["reconcile_sync"])
+
+
+@pytest.mark.parametrize("days", [None, 2], ids=["none is loaded", "it is overdue"])
+def test_an_overdue_timetable_is_asked_for(sending, days):
+    world_here, sent = sending
+    if days is not None:
+        load_a_timetable(world_here, checked_days_ago=days)
+
+    reconcile(world_here)
+
+    assert sent == [("gtfs_static_sync",)]
+
+
+def test_a_timetable_of_today_is_left_alone(sending):
+    world_here, sent = sending
+    load_a_timetable(world_here, checked_days_ago=0)
+
+    assert reconcile(world_here) == {"sync_due": False}
+    assert sent == []
+
+
+@pytest.mark.parametrize("sign", [keys.lease("timetable"), "q:batch"])
+def test_a_sync_that_waits_or_runs_is_not_asked_for_again(sending, sign):
+    world_here, sent = sending
+    if sign.startswith("q:"):
+        world_here.redis.lpush(sign, '{"headers": {}}')
+    else:
+        world_here.redis.set(sign, "holder")
+
+    reconcile(world_here)
+
+    assert sent == []
+
+
+def insert_notifications(database, *, waits, late):
+    """Of one rider: ``waits`` whose message was lost, ``late`` that are expired."""
+    with psycopg.connect(database.admin_url) as admin:
+        (device,) = admin.execute(
+            "insert into app.devices (user_id, token, environment) "
+            "values (gen_random_uuid(), repeat('ab', 32), 'production') returning id"
+        ).fetchone()
+        for place in range(waits + late):
+            expires_in_s = 600 if place < waits else -1
+            admin.execute(
+                "insert into app.notifications (user_id, device_id, bucket, kind, "
+                "route_id, stop_id, trip_id, service_date, delay_s, collapse_id, "
+                "published_at, matched_at, due_at, hinted_at, expires_at) select "
+                "user_id, id, %s, 'delay', 'r', 's', 't', current_date, 900, 'c', "
+                "now(), now(), now() - interval '1 min', now() - interval '1 min', "
+                "now() + make_interval(secs => %s) from app.devices where id = %s",
+                (place, expires_in_s, device),
+            )
+
+
+def test_notifications_whose_message_was_lost_are_hinted_at_again(sending, database):
+    world_here, sent = sending
+    insert_notifications(database, waits=3, late=2)
+
+    detail = STEPS["sweep_outbox"](world_here, POLICY.upkeep["sweep_outbox"])
+
+    assert detail == {"swept": 3, "expired": 2}
+    ((task, ids),) = sent
+    assert (task, len(ids)) == ("apns_worker", 3)
+    again = STEPS["sweep_outbox"](world_here, POLICY.upkeep["sweep_outbox"])
+    assert again == {"swept": 0, "expired": 0}
