@@ -1,10 +1,9 @@
 """A feed's bytes as columns: what each entity says, without an object for each."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import DecodeError
 from google.transit.gtfs_realtime_pb2 import (
     Alert,
@@ -26,6 +25,12 @@ from worker.realtime.wire import (
     Wire,
     tag_of,
 )
+
+if TYPE_CHECKING:
+    from google._upb._message import Descriptor as _Compiled
+    from google.protobuf.descriptor import Descriptor
+
+    _Kind = Descriptor | _Compiled
 
 Column = NDArray[np.int64]
 
@@ -371,7 +376,7 @@ def alerts(message: Envelope) -> list[Alert]:
         raise Malformed("an alert is not well formed") from None
 
 
-def _check(wire: Wire, kind: Descriptor, step: Step) -> None:
+def _check(wire: Wire, kind: "_Kind", step: Step) -> None:
     """Walk what is copied unread, so that whoever reads the copy can parse it."""
     field = kind.fields_by_number.get(step.tag >> 3)
     if field is None or field.message_type is None or step.tag & 7 != BYTES:
