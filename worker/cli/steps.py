@@ -55,3 +55,48 @@ def poll(
 
     polled = tick(one_step_world()).run(everything=once)
     say_rows([asdict(row) for row in polled], json_, none="no feed was due")
+
+
+@door.command(rich_help_panel=STEP)
+def match(
+    once: Annotated[
+        bool, typer.Option("--once", help="One time, as it always does.")
+    ] = False,
+    json_: Json = False,
+) -> None:
+    """Match what Redis holds to riders' favorites; leaves rows, publishes nothing."""
+    from worker.tasks.alert_matcher import alert_matcher
+
+    said = alert_matcher(one_step_world())
+    say(said, json_, Table(columns=("what", "count"), rows=list(said.items())))
+
+
+@door.command(rich_help_panel=STEP)
+def push(
+    once: Annotated[
+        bool, typer.Option("--once", help="Send all that is due, one time.")
+    ] = False,
+    test: Annotated[
+        str | None, typer.Option(metavar="DEVICE", help="Send one push to this token.")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Send the notifications that are due."""
+    from worker.notifications import outcomes
+    from worker.tasks import apns_worker as task
+
+    if test is None:
+        said = task.push_due(one_step_world())
+        rows = list(said.items()) or [("due", 0)]
+        say(said, json_, Table(columns=("what", "count"), rows=rows))
+        return
+    answer = task.push_test(one_step_world(), test)
+    meaning = outcomes.verdict(answer)
+    say(
+        {**asdict(answer), "verdict": meaning},
+        json_,
+        Table(
+            columns=("status", "reason", "verdict"),
+            rows=[(answer.status, answer.reason, meaning)],
+        ),
+    )

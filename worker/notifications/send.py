@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import cast
 
 from redis import Redis
 
@@ -49,7 +50,7 @@ class Sender:
         """
         paused = self.redis.get(keys.APNS_PAUSED)
         if paused is not None:
-            return Detail(paused=bytes(paused).decode())
+            return Detail(paused=cast(bytes, paused).decode())
         with self.postgres("sender") as db:
             claimed = outbox.claim(db, ids, policy=self.policy, now=time.time())
             named = names.of(
