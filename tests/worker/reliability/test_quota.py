@@ -1,0 +1,96 @@
+from dataclasses import replace
+from itertools import count
+
+import pytest
+
+from worker import keys
+from worker.policy import POLICY
+from worker.reliability import quota
+
+NOW = 1_781_142_000.0
+QUOTA = POLICY.quota
+
+
+@pytest.fixture
+def take(redis):
+    """Ask for one request at a moment."""
+    names = count()
+
+    def taken(now_s=NOW, row=QUOTA, planned=lambda _: 0):
+        return quota.take(
+            redis, row, now_s=now_s, token=str(next(names)), planned=planned
+        )
+
+    return taken
+
+
+def test_a_second_never_sees_more_requests_than_tokens(take):
+    granted, now_s = [], NOW
+    while len(granted) < 40:
+        grant = take(now_s)
+        if grant.granted:
+            granted.append(now_s)
+        else:
+            assert grant.wait_s > 0
+            now_s += grant.wait_s
+
+    for first in granted:
+        within = [at for at in granted if first <= at < first + 1]
+        assert len(within) <= QUOTA.per_s
+    assert granted[-1] - granted[0] == pytest.approx(9, abs=0.1)
+
+
+def test_the_day_is_any_24_hours(redis, take):
+    row = replace(QUOTA, stop_at=10)
+    for number in range(10):
+        assert take(NOW + 2 * number, row).granted
+
+    refused = take(NOW + 3600, row)
+    after = take(NOW + 86_400 + 900, row)
+
+    assert (refused.granted, refused.wait_s) == (False, None)
+    assert "10 requests in 24 hours" in refused.reason
+    assert after.granted
+    assert quota.spent(redis, now_s=NOW + 86_400 + 900) == 1
+
+
+def test_a_missing_count_resumes_at_what_the_plan_spends(redis, take):
+    grant = take(planned=lambda at: 100 if at.hour % 2 else 200)
+
+    assert grant.granted
+    assert quota.spent(redis, now_s=NOW) == pytest.approx(150 * 95 + 1, abs=100)
+
+
+def test_a_wiped_redis_does_not_give_a_second_days_quota(redis, take):
+    row = replace(QUOTA, stop_at=10_000)
+    redis.flushall()
+
+    assert not take(NOW, row, planned=lambda _: 110).granted
+
+
+def test_a_closed_quota_refuses_everything_and_says_why(redis, take):
+    quota.close(redis, QUOTA, "Account Over Quota Limit")
+
+    grant = take()
+
+    assert (grant.granted, grant.wait_s) == (False, None)
+    assert grant.reason == "Account Over Quota Limit"
+    assert quota.condition(redis) == ("Account Over Quota Limit", False)
+    assert 0 < redis.ttl(keys.QUOTA_CLOSED) <= QUOTA.closed_s
+
+
+def test_the_pace_is_halved_while_we_were_too_fast(redis, take):
+    quota.slow_down(redis, QUOTA)
+
+    granted = [take().granted for _ in range(4)]
+
+    assert granted == [True, True, False, False]
+    assert quota.condition(redis) == ("", True)
+
+
+def test_every_key_expires(redis, take):
+    take()
+    quota.close(redis, QUOTA, "x")
+    quota.slow_down(redis, QUOTA)
+
+    assert all(redis.ttl(key) > 0 for key in redis.keys("*"))
