@@ -12,32 +12,17 @@ import time
 import uuid
 from collections import Counter, deque
 from dataclasses import dataclass, field
-from typing import cast
-
-from h2.config import H2Configuration
-from h2.connection import H2Connection
-from h2.errors import ErrorCodes
-from h2.events import (
-    ConnectionTerminated,
-    DataReceived,
-    RequestReceived,
-    StreamEnded,
-    StreamReset,
-)
-from h2.exceptions import ProtocolError
-from h2.settings import SettingCodes, Settings
-from hyperframe.frame import SettingsFrame
 
 from loadtests.rig.apple import Refusal, Team, check_push
 from loadtests.rig.faults import Faults
 from loadtests.rig.handover import APNS_RTT_S
+from loadtests.rig.header_block import literal, status
+from loadtests.rig.http2 import INTERNAL_ERROR, NO_ERROR, Http2Server, Stream
 
 STREAMS_AT_FIRST = 1
 STREAMS_WHEN_TRUSTED = 1000
 """One stream until a valid provider token was seen, then what Apple has been seen to
 grant: https://github.com/ninenines/gun/issues/246"""
-
-PAYLOAD_READ_LIMIT = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +71,7 @@ class Apns:
         """Do at once what a fault does to connections that are open."""
         for connection in list(self.connections):
             if kind == "goaway":
-                connection.go_away(str(value))
+                connection.dismiss(str(value))
             elif kind == "cut":
                 connection.abort()
 
@@ -98,9 +83,9 @@ class Apns:
         if fault is not None:
             asked = fault.fields()
             if random.random() < float(str(asked.get("share", 1.0))):
-                status = int(str(asked.get("status", 503)))
-                reason = str(asked.get("reason") or _USUAL_REASONS.get(status, ""))
-                return status, _details(status, reason)
+                code = int(str(asked.get("status", 503)))
+                reason = str(asked.get("reason") or _USUAL_REASONS.get(code, ""))
+                return code, _details(code, reason)
         try:
             check_push(headers, body, self.team, time.time())
         except Refusal as refusal:
@@ -125,110 +110,49 @@ def _details(status: int, reason: str) -> dict[str, object]:
     return details
 
 
-class _Connection(asyncio.Protocol):
+class _Connection(Http2Server):
     """One client; answers leave together when their time has come."""
 
     def __init__(self, apns: Apns) -> None:
+        super().__init__(granted=STREAMS_AT_FIRST)
         self.apns = apns
         self.loop = asyncio.get_running_loop()
-        self.h2 = H2Connection(
-            H2Configuration(
-                client_side=False,
-                header_encoding="utf-8",
-                validate_inbound_headers=False,
-                validate_outbound_headers=False,
-                normalize_outbound_headers=False,
-            )
-        )
-        # h2 would end the connection of a client with too many streams; Apple refuses
-        # the stream. So h2 is told of many, and the client by our own frames.
-        self.h2.local_settings = Settings(
-            client=False,
-            initial_values={
-                SettingCodes.MAX_CONCURRENT_STREAMS: 10 * STREAMS_WHEN_TRUSTED,
-                SettingCodes.INITIAL_WINDOW_SIZE: 65_535,
-            },
-        )
-        self.granted = STREAMS_AT_FIRST
-        self.open: dict[int, tuple[dict[str, str], bytearray]] = {}
         self.due: deque[tuple[float, int, int, str, dict[str, object]]] = deque()
         self.timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        super().connection_made(transport)
         self.apns.connections.add(self)
-        self.h2.initiate_connection()
-        self.h2.data_to_send()
-        self._grant(STREAMS_AT_FIRST)
-        # A whole connection's pushes are small: the window never has to be waited for.
-        self.h2.increment_flow_control_window(2**30)
-        self._send()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.apns.connections.discard(self)
         if self.timer is not None:
             self.timer.cancel()
 
-    def data_received(self, data: bytes) -> None:
-        try:
-            events = self.h2.receive_data(data)
-        except ProtocolError:
-            self._send()
-            self.transport.close()
-            return
-        for event in events:
-            if isinstance(event, RequestReceived):
-                headers = cast("list[tuple[str, str]]", event.headers)
-                self._begin(event.stream_id, dict(headers))
-            elif isinstance(event, DataReceived):
-                self._collect(event)
-            elif isinstance(event, StreamEnded):
-                self._finish(event.stream_id)
-            elif isinstance(event, StreamReset):
-                self.open.pop(event.stream_id, None)
-            elif isinstance(event, ConnectionTerminated):
-                self.transport.close()
-        self._send()
+    def refused(self) -> None:
+        self.apns.counters["refused stream"] += 1
 
-    def go_away(self, reason: str) -> None:
-        """Tell the client to leave, and why; what it sent so far is answered."""
-        body = json.dumps({"reason": reason}).encode()
-        self.h2.close_connection(ErrorCodes.NO_ERROR, additional_data=body)
-        self._send()
-        self.transport.close()
+    def dismiss(self, reason: str) -> None:
+        """Say GOAWAY with Apple's reason, once what has arrived is answered."""
+        self._answer(list(self.due))
+        self.due.clear()
+        self.go_away(NO_ERROR, json.dumps({"reason": reason}).encode())
 
     def abort(self) -> None:
-        """Close without a word."""
+        """Close without a word; what has arrived stays unanswered."""
         self.transport.abort()
 
-    def _begin(self, stream: int, headers: dict[str, str]) -> None:
-        if len(self.open) >= self.granted:
-            self.h2.reset_stream(stream, ErrorCodes.REFUSED_STREAM)
-            self.apns.counters["refused stream"] += 1
-            return
-        self.open[stream] = (headers, bytearray())
-
-    def _collect(self, event: DataReceived) -> None:
-        held = self.open.get(event.stream_id)
-        if held is not None and len(held[1]) < PAYLOAD_READ_LIMIT:
-            held[1].extend(event.data)
-
-    def _finish(self, stream: int) -> None:
-        held = self.open.get(stream)
-        if held is None:
-            return
-        headers, body = held
+    def requested(self, number: int, stream: Stream) -> None:
         faults = self.apns.faults
         if faults.all:
             if faults.find("apns", "hang") is not None:
                 return
             reset = faults.find("apns", "reset")
             if reset is not None and random.random() < reset.number():
-                self.open.pop(stream, None)
-                self.h2.reset_stream(stream, ErrorCodes.INTERNAL_ERROR)
+                self.reset(number, INTERNAL_ERROR)
                 return
-        status, details = self.apns.answer(headers, bytes(body))
+        headers = stream.headers
+        code, details = self.apns.answer(headers, bytes(stream.body))
         apns_id = headers.get("apns-id") or str(uuid.uuid4()).upper()
         self.apns.record(
             Arrival(
@@ -237,53 +161,35 @@ class _Connection(asyncio.Protocol):
                 apns_id,
                 headers.get("apns-collapse-id", ""),
                 headers.get("apns-topic", ""),
-                status,
+                code,
                 str(details.get("reason", "")),
             )
         )
         slow = faults.find("apns", "slow") if faults.all else None
         wait_s = slow.number() if slow is not None else self.apns.rtt_s
-        self.due.append((self.loop.time() + wait_s, stream, status, apns_id, details))
+        self.due.append((self.loop.time() + wait_s, number, code, apns_id, details))
         if self.timer is None:
             self.timer = self.loop.call_later(wait_s, self._answer_due)
 
     def _answer_due(self) -> None:
         self.timer = None
         now = self.loop.time()
+        ready = []
         while self.due and self.due[0][0] <= now:
-            _, stream, status, apns_id, details = self.due.popleft()
-            if self.open.pop(stream, None) is not None:
-                self._respond(stream, status, apns_id, details)
+            ready.append(self.due.popleft())
+        self._answer(ready)
+        self.flush()
         if self.due and not self.transport.is_closing():
             self.timer = self.loop.call_later(
                 max(0.001, self.due[0][0] - now), self._answer_due
             )
-        self._send()
 
-    def _respond(
-        self, stream: int, status: int, apns_id: str, details: dict[str, object]
+    def _answer(
+        self, ready: "list[tuple[float, int, int, str, dict[str, object]]]"
     ) -> None:
-        try:
-            headers = [(":status", str(status)), ("apns-id", apns_id)]
-            if status == 200:
-                if self.granted == STREAMS_AT_FIRST:
-                    self._grant(STREAMS_WHEN_TRUSTED)
-                self.h2.send_headers(stream, headers, end_stream=True)
-                return
-            self.h2.send_headers(stream, headers)
-            self.h2.send_data(stream, json.dumps(details).encode(), end_stream=True)
-        except ProtocolError:
-            pass  # the client closed the stream or the connection meanwhile
-
-    def _grant(self, streams: int) -> None:
-        self._send()
-        self.granted = streams
-        frame = SettingsFrame(
-            0, settings={SettingsFrame.MAX_CONCURRENT_STREAMS: streams}
-        )
-        self.transport.write(frame.serialize())
-
-    def _send(self) -> None:
-        data = self.h2.data_to_send()
-        if data and not self.transport.is_closing():
-            self.transport.write(data)
+        for _, number, code, apns_id, details in ready:
+            if code == 200 and self.granted == STREAMS_AT_FIRST:
+                self.grant(STREAMS_WHEN_TRUSTED)
+            block = status(code) + literal(b"apns-id", apns_id.encode()[:100])
+            body = b"" if code == 200 else json.dumps(details).encode()
+            self.respond(number, block, body)
