@@ -54,7 +54,7 @@ class Control:
 
     def events(self) -> list[dict[str, Any]]:
         """Every delay so far, with the instant at which it was published."""
-        return list(self._call("GET", "/events"))
+        return list(self._call("GET", "/events")["events"])
 
     def arrivals(self, after: int, wait_s: float) -> tuple[int, list[dict[str, Any]]]:
         """Pushes that reached the device after number ``after``, and the next number.

@@ -135,10 +135,10 @@ def join(
     return rows
 
 
-def _spans(delays: list[Published], end: float) -> Iterable[tuple[Published, float]]:
+def _spans(delays: list[Published], end: float) -> list[tuple[Published, float]]:
     """Each delay of a route, and until when what is matched belongs to it."""
     untils = [delay.at for delay in delays[1:]] + [max(end, time.time())]
-    return zip(delays, untils, strict=True)
+    return list(zip(delays, untils, strict=False))
 
 
 def _delivered(

@@ -1,21 +1,41 @@
 """The load shape that a scenario asks for, in locust's words."""
 
+import sys
 import time
 
 from locust import LoadTestShape
 from locust.user import User
 
 from loadtests.stages import stage
-from loadtests.users import Commuter
+from loadtests.users import Commuter, begin
+from worker.errors import WorkerError
 
 
 class ScenarioShape(LoadTestShape):
-    """As many users at each second as the run's scenario says, then the end."""
+    """As many users at each second as the run's scenario says, then the end.
+
+    A run that cannot begin ends at its first tick, with one sentence and exit code 2.
+    """
 
     use_common_options = True
 
+    def reset_time(self) -> None:
+        """Locust's word for: a test begins."""
+        super().reset_time()
+        self.begun = False
+        if self.runner is None:
+            return
+        try:
+            begin(self.runner.environment)
+            self.begun = True
+        except WorkerError as error:
+            sys.stderr.write(f"{error}\n")
+            self.runner.environment.process_exit_code = 2
+
     def tick(self) -> tuple[int, float, list[type[User]] | None] | None:
         """The stage of this second; None ends the run."""
+        if not self.begun:
+            return None
         run = Commuter.field.assignment
         now = stage(run.scenario, time.time() - run.starts_at)
         return None if now is None else (now.users, now.spawn_rate, [Commuter])

@@ -15,15 +15,20 @@ from locust import User, constant, task
 from locust.env import Environment
 from locust.runners import WorkerRunner
 
-from loadtests.assignment import Assignment
+from loadtests.assignment import Assignment, assign
 from loadtests.control import Control
+from loadtests.happenings import make_happen
 from loadtests.letterbox import Letterbox, Onset
+from loadtests.riders import settle_in_from_outside
 from loadtests.rig.population import token_of
+from loadtests.stages import lead_s
+from simulation.scenarios import scenario
 from worker.errors import UsageError
 
 PUSH = ("push", "delay published -> push arrived at the device")
 """Request type and name of what a commuter measures, as locust reports it."""
 
+DEFAULT_SECONDS = 120.0
 EVENTS_EVERY_S = 0.5
 POLL_WAIT_S = 5.0
 
@@ -40,22 +45,27 @@ def options_of(environment: Environment) -> Any:
 class Field:
     """What the users of one locust process share: the run, and who hears of what.
 
-    One greenlet follows arrivals by a long poll, one follows published delays.
+    One greenlet follows arrivals by a long poll, one follows published delays; one
+    makes the scenario's events happen, where the run is led. ``late_s``: by how much
+    each event was late.
     """
 
     def __init__(self, environment: Environment, assignment: Assignment) -> None:
         self.assignment = assignment
         self.letterbox = Letterbox(new_parcel=AsyncResult)
         self.arrivals = 0
+        self.late_s: list[float] = []
         self._environment = environment
         self._numbers = itertools.count()
         self._greenlets: list[gevent.Greenlet[..., None]] = []
 
     def start(self) -> None:
         """Follow the switchboard from here on."""
+        leads = not isinstance(self._environment.runner, WorkerRunner)
         self._greenlets = [
             gevent.spawn(self._follow_arrivals),
             gevent.spawn(self._follow_events),
+            *([gevent.spawn(self._make_happen)] if leads else []),
         ]
 
     def stop(self) -> None:
@@ -75,6 +85,15 @@ class Field:
             workers = options_of(self._environment).load_workers
             number = number * int(workers) + runner.worker_index
         return number % self.assignment.scenario.users
+
+    def _make_happen(self) -> None:
+        self._ask(
+            make_happen,
+            self.assignment,
+            self.control(),
+            late_s=self.late_s,
+            sleep=gevent.sleep,
+        )
 
     def _follow_arrivals(self) -> None:
         control = self.control()
@@ -98,16 +117,45 @@ class Field:
             known = max(known, len(events))
             gevent.sleep(EVENTS_EVERY_S)
 
-    def _ask(self, call: Any, *arguments: Any) -> Any:
+    def _ask(self, call: Any, *arguments: Any, **named: Any) -> Any:
         """Ask the switchboard; what it cannot answer is asked again a second later."""
         try:
-            return call(*arguments)
+            return call(*arguments, **named)
         except UsageError as error:
             self._environment.events.user_error.fire(
                 user_instance=None, exception=error, tb=error.__traceback__
             )
             gevent.sleep(1.0)
             return None
+
+
+def begin(environment: Environment) -> None:
+    """A test begins in this process: read or choose its run, and follow it.
+
+    Raises UsageError with one sentence when it cannot begin.
+    """
+    options = options_of(environment)
+    if options.assignment:
+        run = Assignment.read(options.assignment)
+    else:
+        run = _by_options(options)
+        if not isinstance(environment.runner, WorkerRunner):
+            settle_in_from_outside(options.admin_database_url, run)
+    Commuter.field = Field(environment, run)
+    Commuter.field.start()
+
+
+def _by_options(options: Any) -> Assignment:
+    """The run that the command line, or the web interface, describes."""
+    control = Control(options.control_url, i_own_this_host=options.i_own_this_host)
+    chosen = scenario(
+        options.scenario,
+        users=int(options.num_users or 1),
+        duration_s=float(options.run_time or DEFAULT_SECONDS),
+        seed=options.seed,
+    )
+    lines = control.state()["lines"]
+    return assign(chosen, lines, starts_at=time.time() + lead_s(chosen))
 
 
 class Commuter(User):

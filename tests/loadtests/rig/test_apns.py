@@ -79,7 +79,7 @@ class Client:
             self.socket.sendall(data)
 
     def answer(self, stream: int) -> tuple[int, dict[str, Any]]:
-        """Status and body of one stream."""
+        """Status and body of one stream; what was said of it is then forgotten."""
         while not any(
             isinstance(e, h2.events.StreamEnded) and e.stream_id == stream
             for e in self.events
@@ -87,6 +87,7 @@ class Client:
             count = sum(isinstance(e, h2.events.StreamEnded) for e in self.events)
             self.receive_until(h2.events.StreamEnded, count + 1)
         mine = [e for e in self.events if getattr(e, "stream_id", 0) == stream]
+        self.events = [e for e in self.events if e not in mine]
         headers = next(e for e in mine if isinstance(e, h2.events.ResponseReceived))
         body = b"".join(e.data for e in mine if isinstance(e, h2.events.DataReceived))
         status = int(dict(headers.headers)[":status"])
@@ -181,18 +182,20 @@ def test_hundreds_of_pushes_in_flight_are_all_answered(
 
 def test_error_bodies_wait_for_the_clients_window(client: Client) -> None:
     client.answer(client.push())
-    wanted = 65_535 // len(b'{"reason": "TopicDisallowed"}') + 20
-    for _ in range(wanted):
-        if client.h2.open_outbound_streams >= 900:
-            client.receive_until(h2.events.StreamEnded, 500)
-        client.push(apns_topic="other")
-        client.send()
-        if client.h2.open_outbound_streams >= 900:
-            ended = sum(isinstance(e, h2.events.StreamEnded) for e in client.events)
-            client.receive_until(h2.events.StreamEnded, min(ended + 400, wanted - 20))
+    fitting = 65_535 // len(json.dumps({"reason": "TopicDisallowed"}))
+    for batch in (900, 900, fitting - 1800):
+        for stream in [client.push(apns_topic="other") for _ in range(batch)]:
+            client.answer(stream)
+
+    late = client.push(apns_topic="other")
+    client.send()
+    client.socket.settimeout(0.5)
+    with pytest.raises(TimeoutError):
+        client.answer(late)
+    client.socket.settimeout(20)
 
     client.h2.increment_flow_control_window(65_535)
-    client.receive_until(h2.events.StreamEnded, wanted + 1)
+    assert client.answer(late) == (400, {"reason": "TopicDisallowed"})
 
 
 def test_a_ping_is_answered(client: Client) -> None:
