@@ -35,6 +35,8 @@ _KEEP_ALIVE_S = 60.0
 _CHUNK = 1 << 16
 _MIB = 1 << 20
 _GZIP = 31
+# An event of https://www.encode.io/httpcore/extensions/#trace
+_REQUEST_LEFT = ".send_request_headers.complete"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,6 +59,8 @@ class Answer:
 
 Admit = Callable[[str], Awaitable[bool]]
 """Waits for the turn of a feed; False when it must not be asked."""
+Sent = Callable[[str], None]
+"""Told when a feed's request has left: connecting may have taken a while."""
 Handle = Callable[[Answer], None]
 
 
@@ -73,17 +77,19 @@ class Nsw:
         self._runner: asyncio.Runner | None = None
         self._client: httpx.AsyncClient | None = None
 
-    def fetch(self, paths: Mapping[str, str], admit: Admit, handle: Handle) -> None:
+    def fetch(
+        self, paths: Mapping[str, str], admit: Admit, sent: Sent, handle: Handle
+    ) -> None:
         """Ask for every path at once; ``handle`` is called for each answer as it comes.
 
         Returns within the total deadline of the policy, plus what ``handle`` takes;
         what has not come by then is answered with the problem ``deadline``. An error
-        of ``admit`` or ``handle`` ends the fetch and is raised.
+        of ``admit``, ``sent`` or ``handle`` ends the fetch and is raised.
         """
         if self._runner is None:
             self._runner = asyncio.Runner()
         try:
-            self._runner.run(self._fetch(paths, admit, handle))
+            self._runner.run(self._fetch(paths, admit, sent, handle))
         except BaseException:
             # Out of time, or worse: sockets in an unknown state are not used again.
             self.close()
@@ -100,12 +106,14 @@ class Nsw:
         runner.close()
 
     async def _fetch(
-        self, paths: Mapping[str, str], admit: Admit, handle: Handle
+        self, paths: Mapping[str, str], admit: Admit, sent: Sent, handle: Handle
     ) -> None:
         began = monotonic()
         client = self._connected()
         waiting = {
-            asyncio.create_task(self._one(client, feed, path, admit, handle)): feed
+            asyncio.create_task(
+                self._one(client, feed, path, admit, sent, handle)
+            ): feed
             for feed, path in paths.items()
         }
         try:
@@ -153,13 +161,14 @@ class Nsw:
         feed: str,
         path: str,
         admit: Admit,
+        sent: Sent,
         handle: Handle,
     ) -> None:
         if not await admit(feed):
             return
         began = monotonic()
         try:
-            answer = await self._ask(client, feed, path, began)
+            answer = await self._ask(client, feed, path, began, sent)
         except httpx.HTTPError as error:
             broken = isinstance(error, httpx.RemoteProtocolError | httpx.ReadError)
             answer = Answer(
@@ -171,9 +180,13 @@ class Nsw:
         handle(answer)
 
     async def _ask(
-        self, client: httpx.AsyncClient, feed: str, path: str, began: float
+        self, client: httpx.AsyncClient, feed: str, path: str, began: float, sent: Sent
     ) -> Answer:
-        async with client.stream("GET", path) as response:
+        async def trace(event: str, _info: object) -> None:
+            if event.endswith(_REQUEST_LEFT):
+                sent(feed)
+
+        async with client.stream("GET", path, extensions={"trace": trace}) as response:
             problem = _problem(response)
             body = b""
             if not problem:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import Any, cast
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,13 +32,18 @@ class Delay:
 _COLUMNS = tuple(field.name for field in fields(Delay))
 
 
-def pack(columns: Mapping[str, Sequence[object]]) -> bytes:
+def pack(held: Mapping[str, Sequence[object]]) -> bytes:
     """Delays as stored in Redis: one list a field of ``Delay``, as JSON."""
-    return json.dumps({name: columns[name] for name in _COLUMNS}).encode()
+    return json.dumps({name: held[name] for name in _COLUMNS}).encode()
+
+
+def columns(packed: bytes) -> dict[str, list[Any]]:
+    """The delays of one feed as stored in Redis: one list a field of ``Delay``."""
+    return cast(dict[str, list[Any]], json.loads(packed))
 
 
 def unpack(packed: bytes) -> list[Delay]:
     """The delays of one feed as stored in Redis."""
-    columns = json.loads(packed)
-    rows = zip(*(columns[name] for name in _COLUMNS), strict=True)
+    held = columns(packed)
+    rows = zip(*(held[name] for name in _COLUMNS), strict=True)
     return [Delay(**dict(zip(_COLUMNS, row, strict=True))) for row in rows]

@@ -12,7 +12,7 @@ from typing import Protocol, cast
 from redis import Redis
 
 from worker import keys
-from worker.clients.nsw import Admit, Answer, Handle
+from worker.clients.nsw import Admit, Answer, Handle, Sent
 from worker.policy import Policy
 from worker.policy.feeds import Feed, planned_per_quarter
 from worker.realtime import cadence, ingest, read, store
@@ -28,7 +28,9 @@ _NOBODYS_FAULT = ("older", "future", "collapsed", "other_routes")
 class Source(Protocol):
     """Where bodies come from."""
 
-    def fetch(self, paths: Mapping[str, str], admit: Admit, handle: Handle) -> None:
+    def fetch(
+        self, paths: Mapping[str, str], admit: Admit, sent: Sent, handle: Handle
+    ) -> None:
         """Ask for every path; hand each answer on as it comes."""
 
 
@@ -88,6 +90,7 @@ class Tick:
         self._breakers: dict[str, breaker.Breaker] = {}
         self._held: dict[str, Held] = {}
         self._report: dict[str, Polled] = {}
+        self._tokens: dict[str, str] = {}
 
     def run(self, *, everything: bool = False) -> list[Polled]:
         """Ask the feeds that are due (or all); one row for each that was meant."""
@@ -96,7 +99,7 @@ class Tick:
         self._held = store.held(self._redis, names)
         paths = {feed.name: feed.path for feed in due}
         if paths:
-            self._source.fetch(paths, self._admit, self._handle)
+            self._source.fetch(paths, self._admit, self._sent, self._handle)
             self._remember()
         return [self._report[name] for name in names]
 
@@ -128,7 +131,7 @@ class Tick:
         if not breaker.admit(self._redis, feed, self._breakers[feed], self._rule):
             self._note(feed, "breaker")
             return False
-        token = secrets.token_hex(8)
+        token = self._tokens[feed] = secrets.token_hex(8)
         while True:
             grant = quota.take(
                 self._redis,
@@ -145,6 +148,9 @@ class Tick:
                 self._note(feed, f"quota: {grant.reason}")
                 return False
             await asyncio.sleep(grant.wait_s)
+
+    def _sent(self, feed: str) -> None:
+        quota.sent(self._redis, self._tokens[feed], now_s=self._clock())
 
     def _handle(self, answer: Answer) -> None:
         began = perf_counter()

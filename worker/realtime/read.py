@@ -100,6 +100,13 @@ def freshness(redis: Redis) -> dict[str, Freshness]:
     }
 
 
+def core_is_fresh(redis: Redis, *, now_s: float) -> bool:
+    """Whether any of the feeds that most riders need is live; service time."""
+    held = freshness(redis)
+    core = (feed.name for feed in POLICY.feeds.values() if feed.rank == 0)
+    return any(name in held and not held[name].stale(now_s) for name in core)
+
+
 def route(redis: Redis, route_id: str) -> Live:
     """Every trip update and vehicle of a route; empty when nothing is live."""
     feeds = _feeds("trip_updates", "vehicle_positions")
@@ -170,9 +177,12 @@ def alerts_for(
 
 def worst_delays(redis: Redis) -> list[Delay]:
     """Of every feed: the worst delay for each route at each stop, and each trip's."""
-    names = [keys.live(feed, "delays") for feed in _feeds("trip_updates")]
-    stored = cast(list[bytes | None], redis.mget(names))
-    return [row for packed in stored if packed for row in delays.unpack(packed)]
+    return [row for packed in _delays(redis) for row in delays.unpack(packed)]
+
+
+def worst_delays_in_columns(redis: Redis) -> list[dict[str, list[Any]]]:
+    """The same, a feed an element, one list a field of ``Delay``: for thousands."""
+    return [delays.columns(packed) for packed in _delays(redis)]
 
 
 def generation(redis: Redis) -> tuple[int, int]:
@@ -187,6 +197,12 @@ def mark_matched(redis: Redis, generation: int) -> None:
     pipeline.set(keys.GENERATION_MATCHED, generation, ex=POLICY.realtime.state_ttl_s)
     pipeline.delete(keys.NUDGED)
     pipeline.execute()
+
+
+def _delays(redis: Redis) -> list[bytes]:
+    names = [keys.live(feed, "delays") for feed in _feeds("trip_updates")]
+    stored = cast(list[bytes | None], redis.mget(names))
+    return [packed for packed in stored if packed]
 
 
 def _feeds(*kinds: Kind) -> list[str]:

@@ -17,6 +17,7 @@ from worker.policy.feeds import DAY_S, QUARTER_S, Quota
 
 _QUARTERS = DAY_S // QUARTER_S
 _TTL_S = DAY_S + 3600
+_TOKENS_TTL_S = 2
 
 # Times are kept as strings: Lua cuts the decimals of a number it returns.
 _TAKE = """
@@ -99,6 +100,14 @@ def _take(redis: Redis, quota: Quota, now_s: float, token: str) -> tuple[str, st
         args=[repr(now_s), quota.per_s, quota.stop_at, token, _TTL_S],
     )
     return answer[0].decode(), answer[1].decode()
+
+
+def sent(redis: Redis, token: str, *, now_s: float) -> None:
+    """The request left only now: its second begins now, not when it was granted."""
+    pipeline = redis.pipeline(transaction=False)
+    pipeline.zadd(keys.QUOTA_TOKENS, {token: now_s})
+    pipeline.expire(keys.QUOTA_TOKENS, _TOKENS_TTL_S)
+    pipeline.execute()
 
 
 def resume(redis: Redis, *, now_s: float, planned: Planned) -> None:

@@ -83,7 +83,7 @@ def fetch(server):
     """Fetch some paths; the answers by path, in the order in which they came."""
     client = Nsw(server.url, KEY, LIMITS)
 
-    def fetched(*paths, admit=None, handle=None):
+    def fetched(*paths, admit=None, sent=None, handle=None):
         answers = {}
 
         async def always(_):
@@ -92,7 +92,12 @@ def fetch(server):
         def keep(answer):
             answers[answer.feed] = answer
 
-        client.fetch({path: path for path in paths}, admit or always, handle or keep)
+        client.fetch(
+            {path: path for path in paths},
+            admit or always,
+            sent or (lambda _: None),
+            handle or keep,
+        )
         return answers
 
     yield fetched
@@ -192,7 +197,7 @@ def test_a_body_beyond_the_limit_is_not_taken(server, packed):
         return True
 
     client = Nsw(server.url, KEY, limits)
-    client.fetch({"/a": "/a"}, always, answers.append)
+    client.fetch({"/a": "/a"}, always, lambda _: None, answers.append)
     client.close()
 
     assert [answer.problem for answer in answers] == ["too_large"]
@@ -223,10 +228,19 @@ def test_nobody_listening_is_unreachable():
         return True
 
     client = Nsw("http://127.0.0.1:9", KEY, LIMITS)
-    client.fetch({"a": "/a"}, always, answers.append)
+    client.fetch({"a": "/a"}, always, lambda _: None, answers.append)
     client.close()
 
     assert [answer.problem for answer in answers] == ["unreachable"]
+
+
+def test_a_request_is_told_when_it_has_left(server, fetch):
+    server.script["/a"] = response(BODY)
+    left = []
+
+    fetch("/a", sent=left.append)
+
+    assert left == ["/a"]
 
 
 def test_a_feed_that_is_not_admitted_is_not_asked(server, fetch):

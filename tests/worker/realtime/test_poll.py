@@ -20,12 +20,13 @@ class Outside:
         self.script = script
         self.asked = []
 
-    def fetch(self, paths, admit, handle):
-        asyncio.run(self._fetch(paths, admit, handle))
+    def fetch(self, paths, admit, sent, handle):
+        asyncio.run(self._fetch(paths, admit, sent, handle))
 
-    async def _fetch(self, paths, admit, handle):
+    async def _fetch(self, paths, admit, sent, handle):
         for feed in paths:
             if await admit(feed):
+                sent(feed)
                 self.asked.append(feed)
                 said = self.script.get(feed, {"problem": "unavailable"})
                 handle(Answer(feed=feed, seconds=0.1, **said))

@@ -40,6 +40,17 @@ def test_a_second_never_sees_more_requests_than_tokens(take):
     assert granted[-1] - granted[0] == pytest.approx(9, abs=0.1)
 
 
+def test_a_second_begins_when_the_request_has_left(redis, take):
+    row = replace(QUOTA, per_s=1)
+    quota.take(redis, row, now_s=NOW, token="slow", planned=lambda _: 0)
+    quota.sent(redis, "slow", now_s=NOW + 0.6)
+
+    grant = take(NOW + 1.1, row)
+
+    assert not grant.granted
+    assert grant.wait_s == pytest.approx(0.5)
+
+
 def test_the_day_is_any_24_hours(redis, take):
     row = replace(QUOTA, stop_at=10)
     for number in range(10):
