@@ -68,6 +68,11 @@ class Shared:
             file=STOP_TIMES, columns=CALL_ATTRIBUTES, table="call_attributes"
         )
     )
+    point_attributes: Attributes = field(
+        default_factory=lambda: Attributes(
+            file=SHAPES, columns=(), table="point_attributes"
+        )
+    )
     trip_keys: list[KeyTable] = field(default_factory=list)
     services: list[Services] = field(default_factory=list)
     next_service: int = 1
@@ -108,7 +113,13 @@ def load_bundle(
     shared.patterns.trips = TripTimes.of(len(trips.keys))
     if SHAPES.name in archive.members:
         with building.stage("shapes"):
-            load_points(building, archive, trips, only_used=trust.limited)
+            load_points(
+                building,
+                archive,
+                trips,
+                shared.point_attributes,
+                only_used=trust.limited,
+            )
     _write_shape_ids(building, trips, name)
     with building.stage("stop_times"):
         load_calls(building, archive, trips, shared.patterns, shared.call_attributes)

@@ -11,6 +11,7 @@ alter table shape_ids add primary key (shape);
 create unique index on shape_ids (shape_id);
 alter table trip_attributes add primary key (attributes);
 alter table call_attributes add primary key (attributes);
+alter table point_attributes add primary key (attributes);
 alter table stop_patterns add primary key (stop_pattern);
 create index on stop_patterns using gin (stops) with (fastupdate = off);
 alter table time_patterns add primary key (time_pattern);

@@ -7,6 +7,7 @@ import numpy as np
 
 from worker.timetable import fields
 from worker.timetable.archive import Archive
+from worker.timetable.attributes import Attributes
 from worker.timetable.blocks import Block
 from worker.timetable.building import Building
 from worker.timetable.fields import BLANK, Mask
@@ -15,6 +16,7 @@ from worker.timetable.keys import ABSENT
 from worker.timetable.patterns import DISTANCE_PLACES
 from worker.timetable.rows import Rows, ScatteredError, gathered, take, whole_groups
 from worker.timetable.shapes import DEGREE_PLACES, Shapes
+from worker.timetable.simple import extra_columns
 from worker.timetable.trips import Trips, said
 
 _ROW_BYTES = 36
@@ -24,12 +26,21 @@ _LIMITS = {"shape_pt_lat": 90, "shape_pt_lon": 180}
 
 
 def load_points(
-    building: Building, archive: Archive, trips: Trips, *, only_used: bool
+    building: Building,
+    archive: Archive,
+    trips: Trips,
+    attributes: Attributes,
+    *,
+    only_used: bool,
 ) -> None:
     """Pack the shapes and write them; ``only_used`` leaves the others unread."""
     building.check_columns(archive, SHAPES)
     points = _Points(
-        building=building, archive=archive, trips=trips, only_used=only_used
+        building=building,
+        archive=archive,
+        trips=trips,
+        attributes=attributes,
+        only_used=only_used,
     )
     before = building.rows[SHAPES.name]
     shapes = Shapes()
@@ -79,6 +90,7 @@ class _Points:
     building: Building
     archive: Archive
     trips: Trips
+    attributes: Attributes
     only_used: bool
 
     def rows(self) -> Iterator[Rows]:
@@ -104,6 +116,8 @@ class _Points:
             "distance": distance.values,
             "line": block.lines,
         }
+        if extra_columns(block, SHAPES):
+            rows["attributes"] = self.attributes.keys(self.building, block)
         good = keys != ABSENT
         index = block.columns["shape_id"]
         blank = block.starts[:, index] == block.ends[:, index]

@@ -48,6 +48,9 @@ create table call_attributes (
     extra jsonb
 );
 
+-- Unknown columns of shapes.txt.
+create table point_attributes (attributes integer not null, extra jsonb);
+
 -- seq: null when 1, 2, 3 ...; attributes: one element when the same at every stop;
 -- distance: times 10 ^ distance_places.
 create table stop_patterns (
@@ -84,7 +87,8 @@ create table trip_rows (
 
 -- A point, then size - 1 records of `octets` bytes: the bits above the smallest
 -- difference of latitude (lowest bits), longitude and distance. seq: null when counted
--- up from first_seq. distance_places: -1 when distances are blank.
+-- up from first_seq. attributes: null when there are none, one element when the same at
+-- every point. distance_places: -1 when distances are blank.
 create table shape_parts (
     shape integer not null,
     part integer not null,
@@ -102,6 +106,7 @@ create table shape_parts (
     distance_bits smallint not null,
     first_seq integer not null,
     seq integer[],
+    attributes integer[],
     octets smallint not null,
     points bytea not null
 );
@@ -155,7 +160,8 @@ select
     coalesce(p.seq[d.at + 1], p.first_seq + d.at) as shape_pt_sequence,
     case when p.distance_places >= 0 then
         (p.distance + d.distance) / power(10::double precision, p.distance_places)
-    end as shape_dist_traveled
+    end as shape_dist_traveled,
+    a.extra
 from shape_parts p
 join shape_ids i using (shape)
 -- offset 0: read the points once a part, not once a point.
@@ -181,4 +187,7 @@ cross join lateral (
         else 0 end as record
     ) r
     window w as (order by k.at)
-) d;
+) d
+left join point_attributes a
+    on a.attributes
+    = p.attributes[case when cardinality(p.attributes) > 1 then d.at + 1 else 1 end];

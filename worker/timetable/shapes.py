@@ -31,7 +31,8 @@ class Shapes:
     """Packs shapes; parts are left in COPY text, to be taken.
 
     Rows carry ``group`` (the shape's key), ``seq``, ``latitude`` and ``longitude``
-    (1e-7 degree) and ``distance`` (1e-5 or BLANK).
+    (1e-7 degree), ``distance`` (1e-5 or BLANK) and, where the file has columns that
+    GTFS does not know, ``attributes`` (keys).
     """
 
     part_rows: list[str] = field(default_factory=list)
@@ -87,10 +88,17 @@ class Shapes:
             counted = bool((np.diff(seq) == 1).all())
             line = (
                 f"{head}\t{seq[0]}\t{NULL if counted else array_text(seq)}\t"
-                f"{octets}\t\\\\x{packed.hex()}\n"
+                f"{_attributes(rows, at, count)}\t{octets}\t\\\\x{packed.hex()}\n"
             )
             self.part_rows.append(line)
             self.part_bytes += len(line)
+
+
+def _attributes(rows: Rows, at: int, count: int) -> str:
+    if "attributes" not in rows:
+        return NULL
+    keys = rows["attributes"][at : at + count]
+    return array_text(keys[:1] if (keys == keys[0]).all() else keys)
 
 
 def _scaled(rows: Rows) -> tuple[Rows, tuple[Ints, Ints]]:

@@ -78,7 +78,7 @@ def encoded(
         zip(*extra_texts, strict=True) if extra else repeat((), len(block))
     )
     required = [i for i, name in enumerate(columns) if name in file.required]
-    rows_of_values = zip(*values, strict=True)
+    rows_of_values = zip(*values, strict=True) if columns else repeat((), len(block))
     for at, (row, more) in enumerate(zip(rows_of_values, extras, strict=True)):
         if None in row:
             name = columns[row.index(None)]
