@@ -65,6 +65,7 @@ def settings(policy: Policy, redis_url: str | None) -> dict[str, Any]:
         "worker_disable_prefetch": True,
         "worker_eta_task_limit": broker.eta_task_limit,
         "worker_proc_alive_timeout": broker.child_start_s,
+        "worker_lost_wait": broker.child_lost_s,
         "worker_soft_shutdown_timeout": broker.soft_shutdown_s,
         "worker_enable_soft_shutdown_on_idle": True,
         "worker_cancel_long_running_tasks_on_connection_loss": True,

@@ -25,6 +25,7 @@ class Broker:
     publish_retry_step_s: float
     soft_shutdown_s: int
     child_start_s: int
+    child_lost_s: int
     eta_task_limit: int
     beat_max_loop_s: int
     key_prefix: str
@@ -50,6 +51,7 @@ BROKER = Broker(
     publish_retry_step_s=0.2,
     soft_shutdown_s=5,
     child_start_s=20,
+    child_lost_s=2,
     eta_task_limit=200,
     beat_max_loop_s=5,
     key_prefix="q:",
@@ -58,6 +60,7 @@ BROKER = Broker(
         "7,200 s is above hard limit 3,300 plus countdown 1,800; without a socket "
         "timeout and keepalive a cut link wedges the consumer for good; the restore "
         "sweep runs each 10 s, not each 100 s as by default, so a killed worker's "
-        "message is back soon after its visibility timeout."
+        "message is back soon after its visibility timeout; a killed child is noticed "
+        "after 2 s, not after 10, or a short hard limit would end its attempt first."
     ),
 )

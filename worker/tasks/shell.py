@@ -48,7 +48,7 @@ class Shell:
         def run(celery_task: Any, *args: Any) -> None:
             self._attempt(celery_task, world_here(), args)
 
-        app.task(run, name=self.name, bind=True, throws=(WorkerError,))
+        app.task(run, name=self.name, bind=True, shared=False, throws=(WorkerError,))
 
     def _attempt(self, celery_task: Any, world: World, args: tuple[Any, ...]) -> None:
         request = celery_task.request

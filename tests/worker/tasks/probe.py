@@ -32,8 +32,8 @@ ROWS = {
     "probe_late": replace(
         POLICY.tasks["apns_worker"],
         name="probe_late",
-        soft_time_limit_s=1,
-        time_limit_s=3,
+        soft_time_limit_s=4,
+        time_limit_s=7,
         max_retries=2,
         retry_backoff_s=1,
         retry_backoff_max_s=1,
