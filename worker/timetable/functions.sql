@@ -61,7 +61,7 @@ language sql stable rows 100 as $$
     calls as materialized (
         select
             p.time_pattern, o.stop_pattern, c.at,
-            coalesce(p.due, p.departure, p.arrival)[c.at] as due,
+            (coalesce(p.due, p.departure, p.arrival))[c.at] as due,
             s.stop_id, s.platform_code
         from gtfs.stops_rows s
         join gtfs.stop_patterns o on o.stops @> array[s.stop]
@@ -125,7 +125,7 @@ language sql stable rows 50 as $$
         s.stop_lat, s.stop_lon,
         m.midnight + (t.start + coalesce(p.arrival[c.at], p.due[c.at])) * interval '1 s',
         m.midnight
-            + (t.start + coalesce(p.due, p.departure, p.arrival)[c.at]) * interval '1 s',
+            + (t.start + (coalesce(p.due, p.departure, p.arrival))[c.at]) * interval '1 s',
         a.pickup_type, a.drop_off_type
     from gtfs.version v
     cross join lateral gtfs.day_start(service_day, v.timezone) as m (midnight)
