@@ -86,7 +86,7 @@ def _tasks(recent: Recent, policy: Policy) -> Table:
 
 
 def _queues(recent: Recent, policy: Policy) -> Table:
-    depth, age = recent.last("queue_depth"), recent.last("oldest_age_s")
+    depth, age = recent.last("depth"), recent.last("oldest_age_s")
     return Table(
         title="Queues",
         columns=("queue", "depth", "oldest_age_s"),

@@ -14,6 +14,7 @@ from worker.errors import TransientError
 from worker.notifications import outbox
 from worker.notifications.sweep import sweep_outbox
 from worker.policy.recording import UpkeepStep
+from worker.realtime import read
 from worker.records import Detail
 from worker.tasks.gtfs_static_sync import LEASE
 from worker.tasks.shell import SLOT, task
@@ -77,10 +78,14 @@ def _reconcile_sync(world: World, row: UpkeepStep) -> Detail:
 
 
 def _gauges(world: World, row: UpkeepStep) -> Detail:
-    """Queues and successes; each worker's parent samples its own processes."""
-    now = time.time()
+    """Queues, successes, feeds; each worker's parent samples its own processes."""
+    now, service_now = time.time(), world.now().timestamp()
     samples = gauges.of_queues(world.redis, world.policy, now=now)
     samples += gauges.of_tasks(world.redis, world.policy, now=now)
+    samples += [
+        gauges.sample(now, "feed_age_s", name, held.age_s(service_now))
+        for name, held in read.freshness(world.redis).items()
+    ]
     gauges.append(world.redis, world.policy, samples)
     return Detail(samples=len(samples))
 

@@ -23,13 +23,13 @@ from worker.telemetry import usage
 def of_queues(redis: Redis, policy: Policy, *, now: float) -> list[Sample]:
     """Depth and the oldest message's age, of each queue; age 0 when nothing waits."""
     held = broker.unacknowledged(redis, policy.broker)
-    found = [_sample(now, "unacknowledged", "", held)]
+    found = [sample(now, "unacknowledged", "", held)]
     for queue in policy.queues:
         depth = broker.queue_depth(redis, policy.broker, queue)
         since = broker.oldest_enqueued_at(redis, policy.broker, queue)
-        found.append(_sample(now, "queue_depth", queue, depth))
+        found.append(sample(now, "depth", queue, depth))
         found.append(
-            _sample(now, "oldest_age_s", queue, 0.0 if since is None else now - since)
+            sample(now, "oldest_age_s", queue, 0.0 if since is None else now - since)
         )
     return found
 
@@ -39,7 +39,7 @@ def of_tasks(redis: Redis, policy: Policy, *, now: float) -> list[Sample]:
     names = list(policy.tasks)
     succeeded = redis.mget([keys.last_success(name) for name in names])
     return [
-        _sample(now, "success_age_s", name, now - float(at))
+        sample(now, "success_age_s", name, now - float(at))
         for name, at in zip(names, succeeded, strict=True)
         if at is not None
     ]
@@ -59,24 +59,24 @@ def of_processes(
     for child in worker.pool._pool._pool:
         processes[f"{pool}/child-{child.index}"] = child.pid
     found = [
-        _sample(now, "children", pool, worker.concurrency),
-        _sample(now, "busy_children", pool, len(state.active_requests)),
+        sample(now, "children", pool, worker.concurrency),
+        sample(now, "busy_children", pool, len(state.active_requests)),
     ]
     for label, pid in processes.items():
         memory_mib, cpu_s = usage.memory_mib(pid), usage.cpu_of_s(pid)
         if memory_mib is not None:
-            found.append(_sample(now, "memory_mib", label, memory_mib))
+            found.append(sample(now, "memory_mib", label, memory_mib))
         if cpu_s is not None:
             used_s = cpu_s - cpu_before.get(label, cpu_s)
             cpu_before[label] = cpu_s
-            found.append(_sample(now, "cpu_s", label, used_s))  # since the last one
+            found.append(sample(now, "cpu_s", label, used_s))  # since the last one
     return found
 
 
 def append(redis: Redis, policy: Policy, samples: list[Sample]) -> None:
     """Add samples to the stream ``keys.SAMPLES``, one entry for all of them."""
     recording = policy.recording
-    text = json.dumps([as_row(sample) for sample in samples])
+    text = json.dumps([as_row(each) for each in samples])
     with redis.pipeline() as pipe:
         pipe.xadd(keys.SAMPLES, {"samples": text}, maxlen=recording.stream_cap)
         pipe.expire(keys.SAMPLES, recording.stream_ttl_s)
@@ -100,5 +100,6 @@ def install(app: Celery, policy: Policy, redis: Callable[[], Redis]) -> None:
     beside(app, "gauges", period_s, act)
 
 
-def _sample(at: float, name: str, label: str, value: float) -> Sample:
+def sample(at: float, name: str, label: str, value: float) -> Sample:
+    """One reading, not below 0: a clock that is ahead makes no negative age."""
     return Sample(at=at, name=name, label=label, value=max(0.0, float(value)))

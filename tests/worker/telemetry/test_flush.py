@@ -158,7 +158,7 @@ def test_a_worker_that_was_only_cut_off_may_still_tell(redis, db):
 
 
 def test_samples_arrive_once(redis, db):
-    sample = Sample(at=1000.0, name="queue_depth", label="normal", value=3.0)
+    sample = Sample(at=1000.0, name="depth", label="normal", value=3.0)
     gauges.append(redis, POLICY, [sample, replace(sample, label="batch")])
 
     flush.flush_samples(redis, db, RECORDING)
