@@ -22,11 +22,11 @@ endif
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup plan test lint types tests notebooks docs run lab lock clean
+.PHONY: help setup plan test lint types tests notebooks notebooks-update docs run lab lock clean
 
 ## help: list the targets
 help:
-	@awk -F': ' '/^## / { sub(/^## /, ""); printf "  %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F': ' '/^## / { sub(/^## /, ""); printf "  %-17s %s\n", $$1, $$2 }' Makefile
 
 ## setup: make .venv and install the lock into it, hashes checked (once)
 setup: .venv/installed
@@ -64,6 +64,10 @@ tests: .venv/installed
 ## notebooks: run every notebook and compare each output with the committed one
 notebooks: .venv/installed
 	@exec $(PY) -m pytest -q --nbval --nbval-current-env --nbval-sanitize-with notebooks/nbval_sanitize.cfg notebooks
+
+## notebooks-update: run every notebook and keep what it says (review the difference)
+notebooks-update: .venv/installed
+	@exec $(PY) -m jupyter nbconvert --log-level WARN --to notebook --execute --inplace notebooks/*.ipynb
 
 ## docs: fill the generated tables of the documents
 docs: .venv/installed
