@@ -24,7 +24,7 @@ from simulation.tables import Floats, Machine
 from simulation.workload import Happenings, tables_of
 from worker.errors import UsageError
 from worker.policy import POLICY, Every, Policy, apply_settings
-from worker.records import Delivery, Outcome, TaskRecord
+from worker.records import Delivery, Outcome, TaskRecord, task_record
 
 NEEDED = (POLL, MATCH, PUSH)
 """Tasks without which a run says nothing about a rider's wait."""
@@ -63,7 +63,7 @@ def calibrate(run: Run, *, strict: bool = True) -> Calibration:
     first = Calibration(
         run=run.name,
         users=int(run.about["users"]),
-        demands={**demands_of(attempts, policy), SYNC: _sync(attempts)},
+        demands={**demands_of(attempts, policy), SYNC: _sync(run, attempts)},
         machine=Machine(
             v_eff=v_eff_of(run),
             parent_s=overheads(attempts, policy)[0],
@@ -245,11 +245,16 @@ def arrival_shares(
     return first, min(1.0, max(first, float(np.median(lasts))))
 
 
-def _sync(attempts: Sequence[TaskRecord]) -> TaskDemand:
-    """The timetable sync as the run recorded it, else as assumed."""
+def _sync(run: Run, attempts: Sequence[TaskRecord]) -> TaskDemand:
+    """The timetable sync as the run recorded it, or the one before it, else as assumed.
+
+    A measured sync is of the timetable that was given, which may be a small one.
+    """
+    before = run.about.get("sync")
+    known = [*attempts, *([task_record(before)] if before else [])]
     done = [
         record
-        for record in attempts
+        for record in known
         if record.task == SYNC and record.outcome is Outcome.SUCCEEDED
     ]
     return demand_of(done) if done else assumed_sync()

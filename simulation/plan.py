@@ -43,7 +43,7 @@ FULL = Depth(
     replications=80,
 )
 QUICK = Depth(
-    users=(1_000, 5_000, 10_000), sweep_hours=8, trigger_hours=4, replications=30
+    users=(1_000, 5_000, 10_000), sweep_hours=8, trigger_hours=4, replications=24
 )
 COST_USERS = (0, 1_000, 5_000, 10_000, 100_000, 1_000_000)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from jinja2 import Environment
 from matplotlib.figure import Figure
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -40,6 +41,8 @@ PAGE = """<!doctype html>
 <td class="{{ cell if cell in ('within', 'outside', 'inconclusive') else '' }}
 {{- ' text' if cell is string and cell|length > 24 else '' }}">{{ cell }}</td>
 {%- endfor %}</tr>{% endfor %}</table>
+{% if section.notes %}<ul>{% for note in section.notes %}<li>{{ note }}</li>
+{% endfor %}</ul>{% endif %}
 {% endfor %}
 </html>
 """
@@ -108,18 +111,21 @@ def headline(plan: Plan) -> str:
 
 
 def show(plan: Plan, console: Console) -> None:
-    """The plan's tables on the screen."""
+    """The plan's tables on the screen, narrow enough for 80 columns."""
     for section in _sections(plan, {}):
         table = Table(
-            title=section["title"], caption=section["says"], title_justify="left",
-            caption_justify="left", title_style="bold", caption_style="dim",
+            title=section["title"], title_justify="left", title_style="bold",
+            box=SIMPLE_HEAD, padding=(0, 1, 0, 0),
         )  # fmt: skip
         for number, name in enumerate(section["columns"]):
             table.add_column(name, justify="left" if number == 0 else "right")
         for row in section["rows"]:
             table.add_row(*[str(cell) for cell in row])
         console.print(table)
-    console.print(headline(plan))
+        for note in (section["says"], *section.get("notes", ())):
+            console.print(f"  {note}", highlight=False, markup=False)
+        console.print()
+    console.print(headline(plan), highlight=False, markup=False)
 
 
 def _sections(plan: Plan, figures: Mapping[str, str]) -> list[Section]:
@@ -134,17 +140,18 @@ def _sections(plan: Plan, figures: Mapping[str, str]) -> list[Section]:
 
 
 def _measured(runs: Sequence[Mapping[str, Any]]) -> Section:
-    names = ("p50_push_s", "p95_push_s", "late_push_fraction", "lost", "success_rate")
+    names = ("p50_push_s", "p95_push_s", "late_push_fraction", "lost")
     return {
         "title": "Measured on real workers",
         "says": "The model is calibrated on one and predicts the others, of which it "
         "reads the input alone: users, onsets, policy, the canary's cores.",
-        "columns": ("run", "role", "users", "seconds", "attempts", "pushes", *names),
+        "columns": (
+            "run", "role", "users", "s", "pushes", "p50 s", "p95 s", "late", "lost",
+        ),
         "rows": [
             (
                 run["name"], run["role"], run.get("users"), f"{run['duration_s']:.0f}",
-                run["attempts"], run["pushes"],
-                *(_number(run["measures"][name]) for name in names),
+                run["pushes"], *(_number(run["measures"][name]) for name in names),
             )
             for run in runs
         ],
@@ -154,43 +161,52 @@ def _measured(runs: Sequence[Mapping[str, Any]]) -> Section:
 def _validation(plan: Plan, figure: str | None) -> Section:
     counts = verdicts(plan.comparisons)
     noisy = "; ".join(plan.calibration.complaints)
+    several = len({row.run for row in plan.comparisons}) > 1
     return {
-        "title": "Predicted before it was looked at, and how far off",
+        "title": "Predicted, then looked at: how far off",
         "says": f"{counts['within']} within, {counts['outside']} outside, "
         f"{counts['inconclusive']} inconclusive; {counts['covered']} of "
         f"{len(plan.comparisons)} measured values lie in the predicted 95 % interval."
         + (f" The calibration run is noisy: {noisy}." if noisy else ""),
         "columns": (
-            "metric", "run", "measured", "predicted", "95 % interval", "error",
-            "allowed", "verdict", "why",
+            "metric", "measured", "predicted", "95 % of such runs", "off", "allowed",
+            "verdict",
         ),
         "rows": [
             (
-                row.metric, row.run, _number(row.measured), _number(row.predicted),
+                f"{row.run}: {row.metric}" if several else row.metric,
+                _number(row.measured), _number(row.predicted),
                 f"{_number(row.interval[0])} to {_number(row.interval[1])}",
-                f"{row.relative_error:+.1%}", f"{row.threshold:.0%}",
-                row.verdict, row.reason,
+                _percent(row.relative_error), _percent(row.threshold, sign=""),
+                row.verdict,
             )
             for row in plan.comparisons
+        ],
+        "notes": [
+            f"{row.run}, {row.metric}: {row.reason}"
+            for row in plan.comparisons
+            if row.verdict == "inconclusive"
         ],
         "figure": figure,
     }  # fmt: skip
 
 
 def _sweep(rows: Sequence[Mapping[str, Any]], figure: str | None) -> Section:
-    names = (
-        "late_push_fraction", "p95_push_s", "p99_push_s", "queue_wait_p95_s",
-        "realtime_age_p99_s", "memory_mib", "usd_per_month",
-    )  # fmt: skip
+    columns = {
+        "late_push_fraction": "late", "p95_push_s": "p95 s", "p99_push_s": "p99 s",
+        "queue_wait_p95_s": "wait s", "realtime_age_p99_s": "age s",
+        "memory_mib": "MiB", "usd_per_month": "USD",
+    }  # fmt: skip
     users = sorted({row["users"] for row in rows})
     shown = {users[0], users[len(users) // 2], users[-1]}
     return {
-        "title": "Users by queue layout, in the busiest hour with a storm and a sync",
-        "says": "Predicted by the model: means over the same hours for every layout. "
-        "plan.json holds every number of users, with intervals.",
-        "columns": ("users", "layout", *names),
+        "title": "Predicted: users by queue layout, in an hour with a storm and a sync",
+        "says": "Means over the same hours for every layout; every fourth storm meets "
+        "a throttled APNs. late: pushes after 20 s; wait: p95 in the queue; age: p99 "
+        "of what a rider reads. plan.json holds every number of users, with intervals.",
+        "columns": ("users", "layout", *columns.values()),
         "rows": [
-            (f"{row['users']:,}", row["layout"], *(_number(row[n]) for n in names))
+            (f"{row['users']:,}", row["layout"], *(_number(row[n]) for n in columns))
             for row in rows
             if row["users"] in shown
         ],
@@ -200,22 +216,20 @@ def _sweep(rows: Sequence[Mapping[str, Any]], figure: str | None) -> Section:
 
 def _triggers(rules: Sequence[Mapping[str, Any]]) -> Section:
     return {
-        "title": "When to add what",
-        "says": "Hits: of modelled hours that broke the promise of 5 % late pushes. A "
-        "platform without autoscaling: a rule is an alarm that says what to add.",
-        "columns": (
-            "rule", "signal", "above", "for s", "hits", "false/week", "derivation",
-        ),
+        "title": "Predicted: when to add what",
+        "says": "hits: of modelled hours with more than 5 % late pushes. The platform "
+        "has no autoscaling: a rule is an alarm that says what to add.",
+        "columns": ("rule", "signal", "above", "for s", "hits", "false/week"),
         "rows": [
             (
                 rule["name"], rule["signal"], _number(rule["threshold"]),
                 f"{rule['sustain_s']:.0f}",
                 "-" if rule["hit_rate"] is None else f"{rule['hit_rate']:.0%}",
                 _number(rule["false_alarms_per_week"]),
-                rule["derivation"],
             )
             for rule in rules
         ],
+        "notes": [f"{rule['name']}: {rule['derivation']}" for rule in rules],
     }  # fmt: skip
 
 
@@ -223,11 +237,11 @@ def _cost(cost: Mapping[str, Any], figure: str | None) -> Section:
     at = cost["breaks_budget_at_users"]
     reach = f"from {at:,} users on" if at else "not below 1,000,000 users"
     return {
-        "title": "What a month costs on Railway",
+        "title": "Predicted: what a month costs on Railway",
         "says": f"The platform exceeds {cost['budget_usd']:g} USD {reach}; Supabase "
         "Pro alone uses the budget. Memory is what is paid for, not tasks.",
         "columns": (
-            "users", "USD", "95 % interval", "with Supabase Pro", "vCPU", "MiB",
+            "users", "USD", "95 % interval", "+ Supabase Pro", "vCPU", "MiB",
         ),
         "rows": [
             (
@@ -240,6 +254,11 @@ def _cost(cost: Mapping[str, Any], figure: str | None) -> Section:
         ],
         "figure": figure,
     }  # fmt: skip
+
+
+def _percent(value: float, sign: str = "+") -> str:
+    """A share for people; beyond 999 % its size says nothing."""
+    return f"{value:{sign}.1%}" if abs(value) < 10 else "> 999%"
 
 
 def _number(value: float | None) -> str:

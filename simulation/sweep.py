@@ -9,7 +9,13 @@ from joblib import Parallel, delayed
 
 from simulation.assumptions import assumed
 from simulation.cost import bill
-from simulation.demands import PUSH, Calibration
+from simulation.demands import (
+    PUSH,
+    SYNC,
+    Calibration,
+    TaskDemand,
+    assumed_sync,
+)
 from simulation.engine import simulate
 from simulation.engine.outside import POLL
 from simulation.engine.recorded import pushes, task_records
@@ -100,10 +106,13 @@ def storm_hour(
 
 
 def deployed(calibration: Calibration) -> Calibration:
-    """The calibration as it holds on the platform: pushes travel to Apple and back."""
+    """The calibration as it holds on the platform: pushes travel to Apple and back,
+    and the timetable is all of New South Wales, however small the run's was.
+    """
     push = calibration.demands[PUSH]
     away = replace(push, io_s=tuple(io_s + assumed("apns_rtt_s") for io_s in push.io_s))
-    return replace(calibration, demands={**calibration.demands, PUSH: away})
+    sync = max(calibration.demands[SYNC], assumed_sync(), key=TaskDemand.service_s)
+    return replace(calibration, demands={**calibration.demands, PUSH: away, SYNC: sync})
 
 
 def platform(calibration: Calibration, policy: Policy = POLICY) -> Machine:

@@ -15,8 +15,8 @@ from simulation.tables import Floats, Machine, Stream, Tables, Window
 from worker.policy import Daily, Every
 from worker.policy.tasks import TIMEZONE
 
-DRAWS = 4096
-"""Length of a stream: more messages of a task than an hour has."""
+DRAWS = 1024
+"""Length of a stream: a few hundred ticks an hour; longer runs draw it again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -100,8 +100,9 @@ class Outside(Behaviours):
 
     def abandon(self, message: Message) -> None:
         """A matcher that failed leaves its nudge to the next poll."""
-        self._fetched.pop(message.number, None)
-        if message.task.name == MATCH:
+        if message.task.name == POLL:
+            self._fetched.pop(message.number, None)
+        elif message.task.name == MATCH:
             self._nudged = False
 
     def _portions(self, first: int, last: int) -> list[Portion]:

@@ -1,0 +1,169 @@
+"""The compiled twin does what the engine does, attempt by attempt."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from simulation import kernel
+from simulation.calibration import policy_of
+from simulation.demands import MATCH, POLL, PUSH, TaskDemand, assumed_sync
+from simulation.engine import simulate
+from simulation.engine.recorded import pushes
+from simulation.layout import Layout
+from simulation.layouts import LAYOUTS
+from simulation.tables import Machine, Window
+from simulation.workload import Happenings, tables_of
+from worker.errors import UsageError
+from worker.policy import POLICY
+
+SLOT = 1_800_000_000.0
+
+
+def random_world(seed, truth):
+    """A layout and tables that use everything the kernel knows, drawn at random."""
+    rng = np.random.default_rng(seed)
+    names = list(LAYOUTS)
+    layout = Layout.of(LAYOUTS[names[seed % len(names)]].of(POLICY))
+    layout = replace(
+        layout,
+        pools={
+            name: replace(
+                row,
+                children=int(rng.integers(1, 4)),
+                max_tasks_per_child=int(rng.integers(2, 40)),
+                max_memory_per_child_mib=int(rng.integers(90, 160)),
+            )
+            for name, row in layout.pools.items()
+        },
+        tasks={
+            name: replace(
+                row,
+                expires_s=int(rng.integers(3, 15)),
+                soft_time_limit_s=int(rng.integers(2, 9)),
+                time_limit_s=int(rng.integers(9, 13)),
+                max_retries=int(rng.integers(0, 3)),
+                retry_backoff_s=2,
+                retry_backoff_max_s=20,
+                ack="late" if rng.random() < 0.5 else "early",
+            )
+            for name, row in layout.tasks.items()
+        },
+        batch_size=int(rng.integers(5, 120)),
+    )
+
+    def demand(task, io_s, cpu_s, per_unit_s=0.003):
+        shape = rng.lognormal(0, 0.8, (2, 50))
+        return TaskDemand(
+            task=task,
+            io_s=tuple((io_s * shape[0]).tolist()),
+            cpu_s=tuple((cpu_s * shape[1]).tolist()),
+            rss_mib=tuple(rng.uniform(60, 130, 50).tolist()),
+            io_per_unit_s=per_unit_s,
+            cpu_per_unit_s=per_unit_s,
+            failure=float(rng.uniform(0, 0.3)),
+        )
+
+    demands = [
+        demand(POLL, 0.8, 0.6),
+        demand(MATCH, 0.5, 0.3, 1e-4),
+        demand(PUSH, 0.4, 0.1),
+        demand("upkeep", 0.2, 0.2),
+        replace(assumed_sync(), io_s=(30.0,), cpu_s=(60.0,)),
+    ]
+    calibration = replace(truth, demands={row.task: row for row in demands})
+    onsets = np.sort(rng.uniform(0, 550, 25))
+    happenings = Happenings(
+        start_at=SLOT + 3,
+        end_at=SLOT + 600,
+        onsets=tuple(
+            (SLOT + 3 + float(at), int(rng.integers(0, 400))) for at in onsets
+        ),
+        windows=(
+            Window(start_at=SLOT + 100, end_at=SLOT + 160, kind="nsw_down", value=0),
+            Window(start_at=SLOT + 200, end_at=SLOT + 290, kind="apns_slow", value=2.5),
+            Window(start_at=SLOT + 300, end_at=SLOT + 390, kind="nsw_slow", value=3.0),
+        ),
+        syncs=(SLOT + 50.0,),
+    )
+    machine = Machine(
+        v_eff=float(rng.uniform(0.6, 2.0)) if rng.random() < 0.7 else None,
+        parent_s=0.004,
+        between_s=0.003 if rng.random() < 0.5 else 0.0,
+        respawn_s=0.4,
+    )
+    return layout, tables_of(
+        happenings, calibration, layout, seed=seed, machine=machine
+    )
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_both_engines_agree_on_every_attempt(seed, truth):
+    layout, tables = random_world(seed, truth)
+
+    slow = simulate(layout, tables)
+    fast = kernel.run(layout, tables)
+
+    assert len(fast.task) == len(slow.journal.lines) > 50
+    assert fast.published == slow.published
+    found = {
+        (fast.tasks[task], number, attempt): (
+            enqueued, started, finished, kernel.OUTCOMES[outcome],
+        )
+        for task, number, attempt, enqueued, started, finished, outcome in zip(
+            fast.task, fast.number, fast.attempt, fast.enqueued_at, fast.started_at,
+            fast.finished_at, fast.outcome, strict=True,
+        )
+    }  # fmt: skip
+    for line in slow.journal.lines:
+        enqueued, started, finished, outcome = found[
+            line.task, line.number, line.attempt
+        ]
+        assert outcome == line.outcome, line
+        assert enqueued == pytest.approx(line.enqueued_at, abs=1e-3)
+        assert finished == pytest.approx(line.finished_at, abs=1e-3)
+        if line.started_at is None:
+            assert np.isnan(started)
+        else:
+            assert started == pytest.approx(line.started_at, abs=1e-3)
+
+
+def test_both_engines_agree_on_every_push(truth):
+    layout, tables = random_world(0, truth)
+
+    slow = np.sort(pushes(simulate(layout, tables))[1])
+    published, arrived = kernel.pushes(kernel.run(layout, tables), tables)
+
+    assert len(arrived) > 500
+    assert np.sort(arrived) == pytest.approx(slow, abs=1e-3)
+    assert (arrived > published).all()
+
+
+def test_the_random_worlds_use_what_the_kernel_claims_to_know(truth):
+    """An agreement on calm runs alone would say little."""
+    outcomes = set()
+    for seed in range(12):
+        outcomes |= set(np.unique(kernel.run(*random_world(seed, truth)).outcome))
+
+    assert {kernel.OUTCOMES[code] for code in outcomes} == set(kernel.OUTCOMES) - {
+        kernel.Outcome.KILLED
+    }
+
+
+def test_what_it_does_not_know_is_refused_by_name(truth):
+    layout, tables = random_world(0, truth)
+    cut = Window(start_at=SLOT, end_at=SLOT + 9, kind="redis_cut", value=0)
+
+    with pytest.raises(UsageError, match="does not know window 'redis_cut'"):
+        kernel.run(layout, replace(tables, windows=(cut,)))
+
+
+def test_a_run_of_the_worker_can_be_replayed_by_either(make_run, truth):
+    run = make_run(users=3_000)
+    layout = Layout.of(policy_of(run))
+
+    tables = tables_of(Happenings.recorded(run), truth, layout)
+
+    assert len(kernel.run(layout, tables).task) == len(
+        simulate(layout, tables).journal.lines
+    )
