@@ -26,7 +26,10 @@ create table app.favorites (
     check (to_stop_id is null or stop_id is not null)
 );
 create index favorites_of_user on app.favorites (user_id);
-create index favorites_by_line on app.favorites (route_id) where route_id is not null;
+create index favorites_by_line on app.favorites (route_id)
+    where stop_id is null and trip_id is null;
+create index favorites_by_line_and_stop on app.favorites (route_id)
+    where stop_id is not null;
 create index favorites_by_stop on app.favorites (stop_id) where stop_id is not null;
 create index favorites_by_trip on app.favorites (trip_id) where trip_id is not null;
 

@@ -38,9 +38,8 @@ create table app.notifications (
 ) with (fillfactor = 80);
 create index notifications_waiting on app.notifications (due_at)
     where state in ('new', 'sending');
-create index notifications_of_device on app.notifications (device_id, matched_at);
 create index notifications_of_user on app.notifications (user_id, matched_at);
-create index notifications_by_time on app.notifications (matched_at);
+create index notifications_by_time on app.notifications using brin (matched_at);
 
 alter table app.notifications enable row level security;
 grant select on app.notifications to authenticated, service_role;

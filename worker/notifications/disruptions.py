@@ -1,15 +1,20 @@
 """What may be told, as the columns that the match statement takes."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import compress
+from typing import Any
 
 from worker.notifications.service_days import service_day, today
 from worker.policy.notifications import Matching
 from worker.realtime.alerts import Alert
-from worker.realtime.delays import Delay
 
+_AS_GIVEN = (
+    *("kind", "route_id", "stop_id", "trip_id", "service_date"),
+    *("delay_s", "expected_at", "published_at"),
+)
 NO_CAUSE = ("", "UNKNOWN_CAUSE", "OTHER_CAUSE")
 
 
@@ -41,33 +46,38 @@ class Disruptions:
     def __len__(self) -> int:
         return len(self.kind)
 
-    def add_delays(self, delays: Iterable[Delay], now: datetime) -> None:
-        """Late, canceled and replaced trips that have not left yet."""
-        now_s = int(now.timestamp())
-        for row in delays:
-            if service_day(row.service_date) is None:
-                self.skipped += 1
-                continue
-            at = row.expected_at
-            if at is not None and at <= now_s:
-                continue
-            to_at = now_s if at is None else at
-            self.kind.append(row.kind)
-            self.route_id.append(row.route_id)
-            self.stop_id.append(row.stop_id)
-            self.trip_id.append(row.trip_id)
-            self.service_date.append(row.service_date)
-            self.delay_s.append(row.delay_s)
-            self.expected_at.append(at)
-            self.from_at.append(to_at - row.delay_s)
-            self.to_at.append(to_at)
-            self.published_at.append(row.published_at)
-            self.alert.append(self._explanation(row))
+    def add_delays(self, delays: Mapping[str, Sequence[Any]], now: datetime) -> None:
+        """Late, canceled and replaced trips that have not left yet.
 
-    def _explanation(self, row: Delay) -> int:
+        ``delays``: one sequence a field of ``Delay``, as ``read`` gives them.
+        """
+        now_s = int(now.timestamp())
+        dates = {date: service_day(date) for date in set(delays["service_date"])}
+        known = [dates[date] is not None for date in delays["service_date"]]
+        self.skipped += known.count(False)
+        coming = [
+            fine and (at is None or at > now_s)
+            for fine, at in zip(known, delays["expected_at"], strict=True)
+        ]
+        rows = {name: list(compress(delays[name], coming)) for name in delays}
+        to_at = [at or now_s for at in rows["expected_at"]]
+        lines = zip(rows["route_id"], rows["trip_id"], strict=True)
+        for name in _AS_GIVEN:
+            getattr(self, name).extend(rows[name])
+        self.to_at.extend(to_at)
+        self.from_at.extend(
+            at - delay_s for at, delay_s in zip(to_at, rows["delay_s"], strict=True)
+        )
+        self.alert.extend(
+            (self._explanation(*line) for line in lines)
+            if self._explained
+            else [-1] * len(to_at)
+        )
+
+    def _explanation(self, route_id: str, trip_id: str) -> int:
         """The alert that gives a cause for it: one of its trip, or of its line."""
-        of_line = self._explained.get((row.route_id, ""), -1)
-        return self._explained.get((row.route_id, row.trip_id), of_line)
+        of_line = self._explained.get((route_id, ""), -1)
+        return self._explained.get((route_id, trip_id), of_line)
 
     def add_alerts(
         self, alerts: Iterable[Alert], matching: Matching, now: datetime

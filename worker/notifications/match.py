@@ -5,6 +5,7 @@ once more when it gets worse: its bucket is higher than any told before. The uni
 of the table holds even if two matchers meet.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,6 +14,7 @@ from worker.notifications.disruptions import Disruptions
 from worker.notifications.service_days import service_day
 from worker.policy import Policy
 
+_SEPARATOR = "\x1f"
 _LOCK = 5_012_001  # any number that nobody else locks: one matcher at a time
 
 
@@ -43,7 +45,7 @@ def insert_notifications(
     db.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
     dates = {date: service_day(date) for date in set(disruptions.service_date)}
     days = [day for day in dates.values() if day is not None]
-    numbers = {date: number for number, date in enumerate(dates)}
+    numbers = {date: number for number, date in enumerate(dates, 1)}
     row = db.execute(
         _statement(_timetable_is_loaded(db)).encode(),
         {
@@ -52,17 +54,18 @@ def insert_notifications(
             "weekdays": [day.weekday for day in days],
             "before": [day.weekday_before for day in days],
             "after": [day.weekday_after for day in days],
-            "kind": disruptions.kind,
-            "route_id": disruptions.route_id,
-            "stop_id": disruptions.stop_id,
-            "trip_id": disruptions.trip_id,
-            "day": [numbers[date] for date in disruptions.service_date],
-            "delay_s": disruptions.delay_s,
-            "expected_at": disruptions.expected_at,
-            "from_at": disruptions.from_at,
-            "to_at": disruptions.to_at,
-            "published_at": disruptions.published_at,
-            "alert": disruptions.alert,
+            "kind": _texts(disruptions.kind),
+            "route_id": _texts(disruptions.route_id),
+            "stop_id": _texts(disruptions.stop_id),
+            "trip_id": _texts(disruptions.trip_id),
+            "day": _numbers([numbers[date] for date in disruptions.service_date]),
+            "delay_s": _numbers(disruptions.delay_s),
+            "expected_at": _numbers([at or 0 for at in disruptions.expected_at]),
+            "from_at": _numbers(disruptions.from_at),
+            "to_at": _numbers(disruptions.to_at),
+            "published_at": _numbers(disruptions.published_at),
+            "alert": _numbers(disruptions.alert),
+            "separator": _SEPARATOR,
             "alerts": disruptions.alerts,
             "buckets": list(policy.realtime.delay_buckets_s),
             "told_again_s": policy.matching.told_again_after_s,
@@ -77,6 +80,20 @@ def insert_notifications(
     assert row is not None
     ids, capped = row
     return Matched(ids=list(ids), capped=int(capped))  # type: ignore[call-overload]
+
+
+def _numbers(column: Sequence[float]) -> str:
+    """A column as PostgreSQL reads an array: many times faster than psycopg's own."""
+    return "{" + str(column)[1:-1] + "}"
+
+
+def _texts(column: Sequence[str]) -> str:
+    """A column for string_to_array; the separator never stands inside a text."""
+    joined = _SEPARATOR.join(column)
+    if joined.count(_SEPARATOR) >= len(column) or "\0" in joined:
+        without = str.maketrans("", "", f"{_SEPARATOR}\0")
+        joined = _SEPARATOR.join(text.translate(without) for text in column)
+    return joined
 
 
 def _timetable_is_loaded(db: Connection) -> bool:
@@ -149,26 +166,26 @@ _WITHOUT_TIMETABLE = {
 
 _STATEMENT = """
 with said as materialized (
+    -- Days are looked up, not joined: the planner then knows how many rows there are.
     select
-        s.*, d.starts_at, d.service_date, d.weekday, d.weekday_before, d.weekday_after,
-        (s.from_at - d.starts_at) / 60 as from_minute,
-        (s.to_at - d.starts_at) / 60 as to_minute
+        s.*, (%(days)s::date[])[s.day] as service_date,
+        (%(starts)s::bigint[])[s.day] as starts_at,
+        (%(weekdays)s::int[])[s.day] as weekday,
+        (%(before)s::int[])[s.day] as weekday_before,
+        (%(after)s::int[])[s.day] as weekday_after,
+        (s.from_at - (%(starts)s::bigint[])[s.day]) / 60 as from_minute,
+        (s.to_at - (%(starts)s::bigint[])[s.day]) / 60 as to_minute
     from unnest(
-        %(kind)s::text[], %(route_id)s::text[], %(stop_id)s::text[],
-        %(trip_id)s::text[], %(day)s::int[], %(delay_s)s::int[],
+        string_to_array(%(kind)s, %(separator)s),
+        string_to_array(%(route_id)s, %(separator)s),
+        string_to_array(%(stop_id)s, %(separator)s),
+        string_to_array(%(trip_id)s, %(separator)s), %(day)s::int[], %(delay_s)s::int[],
         %(expected_at)s::bigint[], %(from_at)s::bigint[], %(to_at)s::bigint[],
         %(published_at)s::double precision[], %(alert)s::int[]
     ) with ordinality as s (
         kind, route_id, stop_id, trip_id, day, delay_s, expected_at, from_at, to_at,
         published_at, alert, n
     )
-    join (
-        select *, row_number() over () - 1 as day
-        from unnest(
-            %(days)s::date[], %(starts)s::bigint[], %(weekdays)s::int[],
-            %(before)s::int[], %(after)s::int[]
-        ) as d (service_date, starts_at, weekday, weekday_before, weekday_after)
-    ) d using (day)
 ),
 call as materialized ({calls}
 ),
@@ -177,17 +194,23 @@ whole as materialized (
     select
         s.n, s.kind, s.route_id, s.trip_id, s.delay_s, s.weekday, s.weekday_before,
         s.weekday_after, coalesce(c.stop_id, s.stop_id) as stop_id,
-        coalesce(c.at, s.expected_at) as expected_at,
+        coalesce(c.at, nullif(s.expected_at, 0)) as expected_at,
         coalesce((c.at - s.starts_at) / 60, s.from_minute) as from_minute,
         coalesce((c.at - s.starts_at) / 60, s.to_minute) as to_minute
     from said s
     left join (select distinct on (n) * from call order by n, at) c using (n)
 ),
+-- For riders of a line: the worst of each quarter of an hour is enough.
+line as materialized (
+    select distinct on (route_id, from_minute / 15, kind, other) *
+    from (select *, case when kind <> 'delay' then n end as other from whole) w
+    order by route_id, from_minute / 15, kind, other, delay_s desc
+),
 -- One row a disruption and stop.
 at_stop as materialized (
     select
         n, kind, route_id, trip_id, delay_s, weekday, weekday_before, weekday_after,
-        stop_id, expected_at, from_minute, to_minute
+        stop_id, nullif(expected_at, 0) as expected_at, from_minute, to_minute
     from said
     where stop_id <> ''
     union all
@@ -203,14 +226,15 @@ place as materialized (
 ),
 candidate as (
     select f.user_id, p.n, p.stop_id, p.expected_at, p.from_minute, false as by_trip
+    from line p
+    join app.favorites f on f.route_id = p.route_id
+    where f.stop_id is null and f.trip_id is null and {in_window} and {worth_it}
+    union all
+    select f.user_id, p.n, p.stop_id, p.expected_at, p.from_minute, false
     from whole p
     join app.favorites f on f.route_id = p.route_id
-    where f.trip_id is null
-        and (
-            f.stop_id is null
-            or p.kind = 'alert' and p.stop_id = '' and p.trip_id = ''
-        )
-        and {in_window} and {worth_it}
+    where p.kind = 'alert' and p.stop_id = '' and p.trip_id = ''
+        and f.stop_id is not null and f.trip_id is null and {in_window}
     union all
     select f.user_id, p.n, p.stop_id, p.expected_at, p.from_minute, false
     from place p
@@ -228,7 +252,7 @@ candidate as (
 about as (
     select
         c.user_id, c.n, c.stop_id, c.expected_at, c.by_trip, s.kind, s.trip_id,
-        s.delay_s,
+        s.service_date, s.delay_s,
         width_bucket(s.delay_s, %(buckets)s::int[]) as bucket,
         case
             when s.kind = 'alert' then 'alert ' || (
@@ -242,7 +266,6 @@ about as (
         end as subject
     from candidate c
     join said s using (n)
-    where c.expected_at is null or c.expected_at > extract(epoch from %(now)s)
 ),
 worst as (
     select distinct on (user_id, subject) *
@@ -279,11 +302,11 @@ fresh as materialized (
                 n.bucket >= o.bucket and n.kind = o.kind
                 and (n.collapse_id = i.collapse_id or (
                     n.trip_id = o.trip_id and n.trip_id <> '' and n.kind <> 'alert'
-                    and n.service_date = s.service_date
+                    and n.service_date = o.service_date
                 ))
             ) as known
-        from said s, app.notifications n
-        where s.n = o.n and n.device_id = d.id
+        from app.notifications n
+        where n.device_id = d.id
             and n.matched_at > %(real)s - interval '36 hours'
     ) h
     where h.known is not true

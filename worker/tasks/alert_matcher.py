@@ -16,7 +16,8 @@ def alert_matcher(world: World) -> Detail:
     wanted, _ = read.generation(world.redis)
     disruptions = Disruptions()
     disruptions.add_alerts(read.alerts(world.redis), policy.matching, now)
-    disruptions.add_delays(read.worst_delays(world.redis), now)
+    for delays in read.worst_delays_in_columns(world.redis):
+        disruptions.add_delays(delays, now)
     with world.postgres("matcher") as db:
         matched = match.insert_notifications(
             db,
