@@ -92,13 +92,12 @@ class Processes:
         read = (usage.cpu_of_s(child.pid) for child in keeper.children(recursive=True))
         return own + sum(used_s for used_s in read if used_s is not None)
 
-    def members(self) -> dict[str, int]:
+    def members(self, alive: Mapping[str, int]) -> dict[str, int]:
         """Label -> process id of every worker process: a pool's parent, its children.
 
         A child keeps its label while it lives; a recycled one's place goes to its
         successor, so that a label is a place in a pool.
         """
-        alive = self.alive()
         found = {}
         for name in self.names:
             if name not in alive:
@@ -154,10 +153,17 @@ def of_processes(
 
 
 def _children(pid: int) -> list[int]:
-    """A process's children in the order of their start."""
+    """A process's children, the eldest first; none when it is gone.
+
+    The kernel lists them in one file; psutil reads every process of the machine.
+    """
     try:
-        children = psutil.Process(pid).children()
-        return [c.pid for c in sorted(children, key=lambda c: c.create_time())]
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+        return [int(child) for child in children.split()]
+    except OSError:
+        pass
+    try:
+        return sorted(child.pid for child in psutil.Process(pid).children())
     except psutil.Error:
         return []
 

@@ -5,7 +5,7 @@ workers leave for upkeep, so what it keeps is what a live system keeps.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,10 @@ from worker.records import Outcome, Sample, TaskRecord
 from worker.telemetry import gauges, recording
 
 PERIOD_S = 1.0
-MEMORY_EVERY = 5
-"""Memory is read each fifth time: reading it costs more than all the rest."""
+SLOW_EVERY = 15
+"""Seconds between readings that cost more (memory, 5 ms a process) or change less."""
 
+FEEDS_EVERY = 5
 READ_AT_ONCE = 2_000
 
 
@@ -47,6 +48,7 @@ class Recorder:
         self._cpu_before_s: dict[str, tuple[int, float]] = {}
         self._commands: int | None = None
         self._rounds = 0
+        self._alive: Mapping[str, int] = {}
 
     @property
     def tasks(self) -> list[TaskRecord]:
@@ -66,6 +68,7 @@ class Recorder:
         self.samples.clear()
         self._tasks = {k: r for k, r in self._tasks.items() if r.finished_at >= at}
         self.cpu_s = 0.0
+        self._rounds = 0
 
     def follow(self) -> None:
         """Read what the streams hold that was not read yet."""
@@ -105,19 +108,24 @@ class Recorder:
             sleep(max(0.0, min(due_at, until) - time.time()))
 
     def read(self, now: float) -> None:
-        """One reading of every gauge."""
-        self.samples += self._of_broker(now)
-        self.samples += self._of_feeds(now)
+        """One reading of every gauge that is due."""
+        slow = self._rounds % SLOW_EVERY == 0
+        self._rounds += 1
+        self.samples += self._of_queues(now)
+        if slow:
+            self._alive = self.processes.alive()
+            self.samples += self._of_redis(now)
+        if self._rounds % FEEDS_EVERY == 0:
+            self.samples += self._of_feeds(now)
         self.samples += of_processes(
-            self.processes.members(),
+            self.processes.members(self._alive),
             self._cpu_before_s,
             now=now,
-            memory=self._rounds % MEMORY_EVERY == 0,
+            memory=slow,
         )
-        self._rounds += 1
 
-    def _of_broker(self, now: float) -> list[Sample]:
-        """Depth and oldest age of each queue; commands and memory of Redis."""
+    def _of_queues(self, now: float) -> list[Sample]:
+        """Depth and oldest age of each queue."""
         found = []
         for queue in self.policy.queues:
             depth = broker.queue_depth(self.redis, self.policy.broker, queue)
@@ -129,6 +137,11 @@ class Recorder:
             age_s = max(0.0, now - since) if since is not None else 0.0
             found.append(Sample(at=now, name="depth", label=queue, value=depth))
             found.append(Sample(at=now, name="oldest_age_s", label=queue, value=age_s))
+        return found
+
+    def _of_redis(self, now: float) -> list[Sample]:
+        """Commands that Redis has done since the last reading, those of all clients."""
+        found = []
         statistics: Any = self.redis.info("stats")
         commands = int(statistics["total_commands_processed"])
         if self._commands is not None:
