@@ -68,7 +68,7 @@ def random_world(seed, truth):
         demand(POLL, 0.8, 0.6),
         demand(MATCH, 0.5, 0.3, 1e-4),
         demand(PUSH, 0.4, 0.1),
-        demand("upkeep", 0.2, 0.2),
+        demand("upkeep", 2.0, 0.5),
         replace(assumed_sync(), io_s=(30.0,), cpu_s=(60.0,)),
     ]
     calibration = replace(truth, demands={row.task: row for row in demands})
@@ -92,9 +92,9 @@ def random_world(seed, truth):
         between_s=0.003 if rng.random() < 0.5 else 0.0,
         respawn_s=0.4,
     )
-    return layout, tables_of(
-        happenings, calibration, layout, seed=seed, machine=machine
-    )
+    tables = tables_of(happenings, calibration, layout, seed=seed, machine=machine)
+    tables.streams["upkeep"].deaf = seed % 3 == 0  # runs into its hard limit
+    return layout, tables
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -145,9 +145,7 @@ def test_the_random_worlds_use_what_the_kernel_claims_to_know(truth):
     for seed in range(12):
         outcomes |= set(np.unique(kernel.run(*random_world(seed, truth)).outcome))
 
-    assert {kernel.OUTCOMES[code] for code in outcomes} == set(kernel.OUTCOMES) - {
-        kernel.Outcome.KILLED
-    }
+    assert {kernel.OUTCOMES[code] for code in outcomes} == set(kernel.OUTCOMES)
 
 
 def test_what_it_does_not_know_is_refused_by_name(truth):
