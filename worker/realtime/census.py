@@ -56,7 +56,8 @@ def count(path: Path) -> Census:
         raise UsageError(f"{path} is not a GTFS-Realtime feed: {problem}")
     try:
         message = decode.open_message(body)
-        trips, times = decode.trip_updates(message)
+        trips, updates = decode.trip_updates(message)
+        times = decode.stop_times(message, updates)
         vehicles, places = decode.vehicles(message)
         alerts = decode.alerts(message)
     except Malformed as error:

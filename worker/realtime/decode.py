@@ -266,8 +266,8 @@ class StopTimes:
         )
 
 
-def trip_updates(message: Envelope) -> tuple[Trips, StopTimes]:
-    """Every trip update and every stop_time_update of the message."""
+def trip_updates(message: Envelope) -> tuple[Trips, Step]:
+    """Every trip update, and where its stop_time_updates lie, for ``stop_times``."""
     wire = message.wire
     entity = np.flatnonzero(message.trip_updates.end)
     update = message.trip_updates.rows(entity)
@@ -278,7 +278,7 @@ def trip_updates(message: Envelope) -> tuple[Trips, StopTimes]:
             descriptor.put(step)
         else:
             _check(wire, TripUpdate.DESCRIPTOR, step)
-    return _trips(message, entity, descriptor), _stop_times(wire, stops)
+    return _trips(message, entity, descriptor), stops
 
 
 def _trips(message: Envelope, entity: Column, descriptor: Spans) -> Trips:
@@ -296,7 +296,9 @@ def _trips(message: Envelope, entity: Column, descriptor: Spans) -> Trips:
     return Trips(entity, trip_id, route_id, start_date, relationship)
 
 
-def _stop_times(wire: Wire, updates: Step) -> StopTimes:
+def stop_times(message: Envelope, updates: Step) -> StopTimes:
+    """Every stop_time_update that ``trip_updates`` found."""
+    wire = message.wire
     count = len(updates.owner)
     times = StopTimes(
         trip=updates.owner,

@@ -85,12 +85,13 @@ def _take(
     )
     if problem:
         return Taken(outcome=problem, held=held)
+    cut = content.cut()
     staged = store.Staged(redis, feed.name, limits)
-    staged.add(content.parts)
+    staged.add(cut.parts)
     found = None
     # A delay that is told late is not told: stale data moves nobody's phone.
-    if content.late is not None and now_s - message.timestamp <= feed.stale_s:
-        found = content.late(feed.name, store.seen(redis, feed.name))
+    if cut.late is not None and now_s - message.timestamp <= feed.stale_s:
+        found = cut.late(feed.name, store.seen(redis, feed.name))
         staged.put("delays", found.packed)
         staged.put("significant", found.seen)
     next_held = Held(
@@ -112,54 +113,68 @@ def _take(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Content:
-    """What a message of one kind holds; ``usable``: entities of that kind."""
+class _Cut:
+    """A message in parts; ``late``: what riders may be told, where delays are."""
 
-    usable: int
-    route_ids: list[bytes]
     parts: Iterator[Part]
     late: Callable[[str, bytes], Significant] | None = None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Content:
+    """What a message of one kind holds, as far as it is judged, and how it is cut.
+
+    ``usable``: entities of that kind. ``cut`` raises Malformed before it gives a part.
+    """
+
+    usable: int
+    route_ids: list[bytes]
+    cut: Callable[[], _Cut]
+
+
 def _of_trip_updates(message: Envelope, limits: RealtimeLimits) -> _Content:
-    trips, times = decode.trip_updates(message)
-    stops = slices.stop_ids(message, times)
+    trips, updates = decode.trip_updates(message)
 
-    def late(feed: str, seen: bytes) -> Significant:
-        return significant.find(
-            feed, message.timestamp, trips, times, stops, seen=seen, limits=limits
-        )
+    def cut() -> _Cut:
+        times = decode.stop_times(message, updates)
+        stops = slices.stop_ids(message, times)
 
-    return _Content(
-        usable=len(trips),
-        route_ids=trips.route_id,
-        parts=chain(
+        def late(feed: str, seen: bytes) -> Significant:
+            return significant.find(
+                feed, message.timestamp, trips, times, stops, seen=seen, limits=limits
+            )
+
+        parts = chain(
             slices.by_route(message, trips),
             slices.by_trip(trips),
             slices.by_stop(trips, times, stops, limits),
-        ),
-        late=late,
-    )
+        )
+        return _Cut(parts=parts, late=late)
+
+    return _Content(usable=len(trips), route_ids=trips.route_id, cut=cut)
 
 
 def _of_vehicles(message: Envelope, limits: RealtimeLimits) -> _Content:
     trips, places = decode.vehicles(message)
-    return _Content(
-        usable=len(trips),
-        route_ids=trips.route_id,
-        parts=chain(
+
+    def cut() -> _Cut:
+        parts = chain(
             slices.by_route(message, trips),
             slices.by_trip(trips),
             slices.by_cell(message, trips, places, limits),
-        ),
-    )
+        )
+        return _Cut(parts=parts)
+
+    return _Content(usable=len(trips), route_ids=trips.route_id, cut=cut)
 
 
 def _of_alerts(message: Envelope, _limits: RealtimeLimits) -> _Content:
     alerts = decode.alerts(message)
-    return _Content(
-        usable=len(alerts), route_ids=[], parts=slices.by_informed(message, alerts)
-    )
+
+    def cut() -> _Cut:
+        return _Cut(parts=slices.by_informed(message, alerts))
+
+    return _Content(usable=len(alerts), route_ids=[], cut=cut)
 
 
 _CONTENTS: dict[str, Callable[[Envelope, RealtimeLimits], _Content]] = {

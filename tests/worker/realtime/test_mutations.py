@@ -200,7 +200,8 @@ def test_the_walk_accepts_only_what_the_bindings_parse(trains, piece, share):
 
     try:
         opened = decode.open_message(body)
-        _, times = decode.trip_updates(opened)
+        _, updates = decode.trip_updates(opened)
+        times = decode.stop_times(opened, updates)
     except Malformed:
         return
     try:

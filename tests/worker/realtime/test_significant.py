@@ -9,7 +9,8 @@ FEED = "buses_trips"
 
 def find(message, limits, seen=b""):
     opened = decode.open_message(message.SerializeToString())
-    trips, times = decode.trip_updates(opened)
+    trips, updates = decode.trip_updates(opened)
+    times = decode.stop_times(opened, updates)
     return significant.find(
         FEED,
         message.header.timestamp,
