@@ -25,7 +25,12 @@ door.add_typer(dead, name="dead", rich_help_panel=MEND)
 def status(json_: Json = False) -> None:
     """Freshness, queues, tasks, processes, alarms and dead letters, as they are now."""
     world = one_step_world()
-    shown = now.every(world.redis, world.policy, world.settings.policy_set)
+    shown = now.every(
+        world.redis,
+        world.policy,
+        world.settings.policy_set,
+        service_now=world.now().timestamp(),
+    )
     say({table.title: table.as_dicts() for table in shown}, json_, *shown)
 
 

@@ -40,7 +40,7 @@ def _pools(recent: Recent, policy: Policy) -> Iterator[Check]:
         yield Check(
             name=f"pool_{pool.name}",
             ok=alive,
-            detail=f"{seen.value:.0f} children"
+            detail=f"children: {seen.value:.0f}"
             if seen and alive
             else f"no sign of it for {silent_s} s",
             fix="" if alive else f"start it: python -m worker {pool.name}",
@@ -85,4 +85,3 @@ def _letters(redis: Redis, recent: Recent) -> Check:
         detail=f"{len(young)} in the last day, {len(letters)} kept",
         fix="see why: python -m worker dead" if young else "",
     )
-

@@ -14,14 +14,17 @@ from worker.reliability import dead_letters
 _LETTERS_SHOWN = 5
 
 
-def every(redis: Redis, policy: Policy, policy_set: str) -> list[Table]:
+def every(
+    redis: Redis, policy: Policy, policy_set: str, *, service_now: float
+) -> list[Table]:
     """Freshness, queues, tasks, processes, alarms and dead letters, as tables.
 
+    ``service_now``: epoch seconds of the clock that the feeds follow (a replay's).
     Raises TransientError when Redis does not answer.
     """
     recent = read(redis, policy)
     tables = [
-        _feeds(redis, recent),
+        _feeds(redis, service_now),
         _tasks(recent, policy),
         _queues(recent, policy),
         _processes(recent),
@@ -38,17 +41,12 @@ def every(redis: Redis, policy: Policy, policy_set: str) -> list[Table]:
     return tables
 
 
-def _feeds(redis: Redis, recent: Recent) -> Table:
-    ages = recent.last("feed_age_s")
+def _feeds(redis: Redis, service_now: float) -> Table:
     return Table(
         title="Realtime feeds held",
         columns=("feed", "age_s", "entities"),
         rows=[
-            (
-                name,
-                ages[name].value if name in ages else recent.now - held.timestamp,
-                held.entities,
-            )
+            (name, held.age_s(service_now), held.entities)
             for name, held in freshness(redis).items()
         ],
     )

@@ -9,7 +9,7 @@ from worker.clients import bundles
 from worker.clients.postgres import Connection
 from worker.records import Detail
 from worker.reliability import lease
-from worker.tasks.shell import task
+from worker.tasks.shell import SLOT, task
 from worker.tasks.world import World
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ LEASE = "timetable"
 """Held by whoever loads or puts back a version."""
 
 
-@task("gtfs_static_sync")
+@task("gtfs_static_sync", once_per=SLOT)
 def gtfs_static_sync(world: World) -> Detail:
     """Load the published timetable, unless it is the one that is loaded."""
     result = sync(world)

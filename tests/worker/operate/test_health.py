@@ -46,6 +46,10 @@ def found(redis):
     return {check.name: check for check in health.every(redis, POLICY)}
 
 
+def status_of(redis, policy_set=""):
+    return status.every(redis, POLICY, policy_set, service_now=time.time())
+
+
 def park(redis, *, age_s):
     letter = DeadLetter(
         id="a",
@@ -102,7 +106,7 @@ def test_only_young_dead_letters_are_a_reason_to_look(at_work, age_s, ok):
 def test_status_tells_tasks_queues_processes_and_letters(at_work):
     park(at_work, age_s=60)
 
-    tables = {table.title: table for table in status.every(at_work, POLICY, "")}
+    tables = {table.title: table for table in status_of(at_work)}
 
     (tasks,) = (t for title, t in tables.items() if title.startswith("Tasks"))
     matcher = next(r for r in tasks.as_dicts() if r["task"] == "alert_matcher")
@@ -114,7 +118,7 @@ def test_status_tells_tasks_queues_processes_and_letters(at_work):
 
 
 def test_status_shows_a_varied_policy_first(redis):
-    first = status.every(redis, POLICY, "pools.bg.children=4")[0]
+    first = status_of(redis, "pools.bg.children=4")[0]
 
     assert first.title == "NOT THE DEPLOYED POLICY"
     assert first.rows == [("pools.bg.children=4",)]
