@@ -192,7 +192,7 @@ def _inflate(path: Path, info: zipfile.ZipInfo, chunk_bytes: int) -> Iterator[by
                     packed = inflater.unconsumed_tail
             if tail := inflater.flush():
                 yield tail
-        except IsalError as error:
+        except IsalError as error:  # type: ignore[misc]  # its stub is an instance
             raise PermanentError(
                 f"{info.filename} in {path.name} does not unpack: {error}"
             ) from error

@@ -95,7 +95,9 @@ def read_blocks(
         block = _regular(file, columns, text, line)
         if block is None:
             block = _through_csv(file, columns, text, line, skips)
-        line += raw.count(b"\n") or raw.count(b"\r")
+            line += raw.count(b"\n") or raw.count(b"\r")
+        else:
+            line += len(block)
         yield block
 
 
@@ -141,10 +143,11 @@ def _without_mark(file: str, chunk: bytes) -> bytes:
 def _last_row_end(piece: bytes) -> int:
     """Where the last whole row ends; 0 when none does."""
     cut = piece.rfind(b"\n") + 1
-    if piece.count(b'"', 0, cut) % 2 == 0:
-        return cut
     data = np.frombuffer(piece, np.uint8)
-    quotes = np.flatnonzero(data == _QUOTE)
+    quoted = data[:cut] == _QUOTE
+    if np.count_nonzero(quoted) % 2 == 0:
+        return cut
+    quotes = np.flatnonzero(quoted)
     newlines = np.flatnonzero(data == _NEWLINE)
     outside = newlines[np.searchsorted(quotes, newlines) % 2 == 0]
     return int(outside[-1]) + 1 if len(outside) else 0
@@ -218,44 +221,73 @@ def _regular(file: str, columns: dict[str, int], raw: bytes, line: int) -> Block
     """The block as numpy finds it, or None when some row needs the csv module."""
     if b"\0" in raw or b"\x1f" in raw or b"\x1e" in raw:
         return None
-    width = len(columns)
     data = _padded(raw, _NEWLINE)
-    marks = np.flatnonzero((data == _COMMA) | (data == _NEWLINE))
-    rows = raw.count(b"\n") + (not raw.endswith(b"\n"))
-    quotes = raw.count(b'"')
-    if quotes:
-        if quotes != 2 * rows * width:
-            return None
-        if len(marks) != rows * width:
-            inner = (data[marks - 1] != _QUOTE) | (data[marks + 1] != _QUOTE)
-            marks = marks[~(inner & (data[marks] == _COMMA))]
+    newline = data == _NEWLINE
+    rows = int(np.count_nonzero(newline))
+    locate = _all_quoted if b'"' in raw else _never_quoted
+    found = locate(data, newline, rows, len(columns))
+    if found is None:
+        return None
+    starts, ends = found
+    return Block(
+        file=file,
+        columns=columns,
+        data=data,
+        starts=starts,
+        ends=ends,
+        lines=np.arange(line, line + rows, dtype=np.int64),
+    )
+
+
+def _never_quoted(
+    data: Bytes, newline: npt.NDArray[np.bool_], rows: int, width: int
+) -> tuple[Ints, Ints] | None:
+    """Where fields start and end when there is no quote at all."""
+    marks = np.flatnonzero((data == _COMMA) | newline)
     if len(marks) != rows * width:
         return None
     ends = marks.reshape(rows, width)
-    newline = data[ends] == _NEWLINE
-    if not newline[:, -1].all() or newline[:, :-1].any():
+    at_end = newline[ends]
+    if not at_end[:, -1].all() or at_end[:, :-1].any():
         return None
-    starts = np.empty_like(ends)
-    starts.reshape(-1)[0] = PAD
-    starts.reshape(-1)[1:] = marks[:-1] + 1
-    ends = ends.copy()
-    returns = raw.count(b"\r")
+    starts = _after(marks).reshape(rows, width)
+    returns = int(np.count_nonzero(data == _RETURN))
     if returns:
         if returns != rows or (data[ends[:, -1] - 1] != _RETURN).any():
             return None
         ends[:, -1] -= 1
-    if quotes:
-        ends -= 1
-        whole = (data[starts] == _QUOTE) & (data[ends] == _QUOTE) & (starts < ends)
-        if not whole.all():
-            return None
-        starts += 1
-    elif width == 1 and (starts == ends).any():
+    if width == 1 and (starts == ends).any():
         return None
-    lines = np.arange(line, line + rows, dtype=np.int64)
-    return Block(
-        file=file, columns=columns, data=data, starts=starts, ends=ends, lines=lines
-    )
+    return starts, ends
+
+
+def _all_quoted(
+    data: Bytes, newline: npt.NDArray[np.bool_], rows: int, width: int
+) -> tuple[Ints, Ints] | None:
+    """Where fields start and end when each is quoted and holds no quote."""
+    quotes = np.flatnonzero(data == _QUOTE)
+    if len(quotes) != 2 * rows * width:
+        return None
+    pairs = quotes.reshape(rows, 2 * width)
+    opening, closing = pairs[:, ::2], pairs[:, 1::2]
+    between = closing[:, :-1]
+    if (opening[:, 1:] - between != 2).any() or (data[between + 1] != _COMMA).any():
+        return None
+    last = closing[:, -1]
+    gap = 2 if newline[last[0] + 1] else 3
+    whole = newline[last + gap - 1].all() and opening[0, 0] == PAD
+    if not whole or (opening[1:, 0] - last[:-1] != gap).any():
+        return None
+    if gap == 3 and (data[last + 1] != _RETURN).any():
+        return None
+    return opening + 1, closing
+
+
+def _after(marks: Ints) -> Ints:
+    starts = np.empty_like(marks)
+    starts[0] = PAD
+    starts[1:] = marks[:-1] + 1
+    return starts
 
 
 def _through_csv(
@@ -280,16 +312,12 @@ def _through_csv(
         return _empty(file, columns)
     data = _padded((chr(_ROW_END).join(kept)).encode(), _ROW_END)
     marks = np.flatnonzero((data == _FIELD_END) | (data == _ROW_END))
-    ends = marks.reshape(len(kept), width)
-    starts = np.empty_like(ends)
-    starts.reshape(-1)[0] = PAD
-    starts.reshape(-1)[1:] = marks[:-1] + 1
     return Block(
         file=file,
         columns=columns,
         data=data,
-        starts=starts,
-        ends=ends,
+        starts=_after(marks).reshape(len(kept), width),
+        ends=marks.reshape(len(kept), width),
         lines=np.array(lines, np.int64),
     )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from worker.timetable.blocks import Ints
-from worker.timetable.fields import BLANK, Words, spread
+from worker.timetable.fields import BLANK, Mask, Words, spread
 from worker.timetable.rows import Rows, heads, rows_of
 
 DISTANCE_PLACES = 5
@@ -47,78 +47,119 @@ class Patterns:
     trips: TripTimes
     stop_rows: list[str] = field(default_factory=list)
     time_rows: list[str] = field(default_factory=list)
-    stop_patterns: int = 0
-    time_patterns: int = 0
     _stop_keys: dict[bytes, int] = field(default_factory=dict)
     _time_keys: dict[bytes, int] = field(default_factory=dict)
 
+    @property
+    def stop_patterns(self) -> int:
+        """How many stop patterns there are."""
+        return len(self._stop_keys)
+
+    @property
+    def time_patterns(self) -> int:
+        """How many time patterns there are."""
+        return len(self._time_keys)
+
     def add(self, rows: Rows) -> None:
         """Whole trips, each in the order of ``seq``."""
-        first = heads(rows)
-        sizes = np.diff(np.append(first, rows_of(rows)))
-        run = np.repeat(np.arange(len(first)), sizes)
-        position = np.arange(rows_of(rows)) - first[run]
-        start = _starts(rows, first)
-        from_start = {
-            name: np.where(rows[name] == BLANK, BLANK, rows[name] - start[run])
-            for name in ("arrival", "departure")
-        }
-        stop_hash = _hash(
-            first,
-            position,
-            rows["stop"],
-            rows["seq"],
-            rows["attributes"],
-            rows["distance"],
-        )
-        time_hash = _hash(first, position, *from_start.values())
-        trips = rows["group"][first].tolist()
-        bounds = zip(first.tolist(), (first + sizes).tolist(), strict=True)
+        trips = _Trips(rows)
+        stop_hash = trips.hashes("stop", "seq", "attributes", "distance")
+        time_hash = trips.hashes("arrival", "departure")
         found: list[int] = []
-        for (a, z), stops, times in zip(bounds, stop_hash, time_hash, strict=True):
+        for at, (stops, times) in enumerate(zip(stop_hash, time_hash, strict=True)):
             stop_pattern = self._stop_keys.get(stops)
             if stop_pattern is None:
-                stop_pattern = self._new_stop_pattern(stops, rows, a, z)
+                stop_pattern = len(self._stop_keys) + 1
+                self._stop_keys[stops] = stop_pattern
+                self.stop_rows.append(f"{stop_pattern}\t{trips.stop_pattern(at)}\n")
             key = times + stop_pattern.to_bytes(4, "little")
             time_pattern = self._time_keys.get(key)
             if time_pattern is None:
-                time_pattern = self._new_time_pattern(
-                    key, stop_pattern, rows, from_start, a, z
+                time_pattern = len(self._time_keys) + 1
+                self._time_keys[key] = time_pattern
+                self.time_rows.append(
+                    f"{time_pattern}\t{stop_pattern}\t{trips.time_pattern(at)}\n"
                 )
             found.append(time_pattern)
-        self.trips.pattern[trips] = found
-        self.trips.start[trips] = start
+        self.trips.pattern[trips.keys] = found
+        self.trips.start[trips.keys] = trips.start
 
-    def _new_stop_pattern(self, key: bytes, rows: Rows, a: int, z: int) -> int:
-        self.stop_patterns += 1
-        self._stop_keys[key] = self.stop_patterns
-        seq = rows["seq"][a:z]
-        counted = bool((seq == np.arange(1, z - a + 1)).all())
-        attributes = rows["attributes"][a:z]
-        alike = bool((attributes == attributes[0]).all())
-        places, distances = _distances(rows["distance"][a:z])
-        written = array_text(attributes[:1] if alike else attributes)
-        self.stop_rows.append(
-            f"{self.stop_patterns}\t{array_text(rows['stop'][a:z])}\t"
-            f"{NULL if counted else array_text(seq)}\t"
-            f"{written}\t{places}\t{distances}\n"
-        )
-        return self.stop_patterns
 
-    def _new_time_pattern(
-        self, key: bytes, stop_pattern: int, rows: Rows, times: Rows, a: int, z: int
-    ) -> int:
-        self.time_patterns += 1
-        self._time_keys[key] = self.time_patterns
-        arrival, departure = times["arrival"][a:z], times["departure"][a:z]
-        same = bool((arrival == departure).all())
-        due = _due(arrival, departure, rows["distance"][a:z])
-        self.time_rows.append(
-            f"{self.time_patterns}\t{stop_pattern}\t{array_text(arrival)}\t"
-            f"{NULL if same else array_text(departure)}\t"
-            f"{NULL if due is None else array_text(due)}\n"
+class _Trips:
+    """The trips of one piece: what can be told of all of them at once."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.first = heads(rows)
+        self.keys = rows["group"][self.first]
+        bounds = np.append(self.first, rows_of(rows))
+        self._run = np.repeat(np.arange(len(self.first)), np.diff(bounds))
+        self._position = np.arange(rows_of(rows)) - self.first[self._run]
+        self.start = _starts(rows, self.first)
+        self._rows = rows | {
+            name: np.where(
+                rows[name] == BLANK, BLANK, rows[name] - self.start[self._run]
+            )
+            for name in ("arrival", "departure")
+        }
+        self._bounds = bounds.tolist()
+        self._counted = self._all(rows["seq"] == self._position + 1)
+        attributes = rows["attributes"]
+        self._alike = self._all(attributes == attributes[self.first][self._run])
+        self._same = self._all(rows["arrival"] == rows["departure"])
+        self._timed = self._all(rows["departure"] != BLANK)
+        self._places, self._distance = self._scaled(rows["distance"])
+
+    def hashes(self, *columns: str) -> Iterator[bytes]:
+        """16 bytes a trip: a sum of row hashes, each mixed with its position."""
+        lanes: list[Words] = []
+        for lane in (0, 1):
+            mixed = spread(self._position.astype(np.uint64) + np.uint64(1), lane)
+            for column in columns:
+                mixed = spread(mixed ^ self._rows[column].view(np.uint64), lane)
+            lanes.append(np.add.reduceat(mixed, self.first))
+        raw = np.column_stack(lanes).tobytes()
+        return (raw[at : at + 16] for at in range(0, len(raw), 16))
+
+    def stop_pattern(self, at: int) -> str:
+        """The stop pattern of trip ``at`` as COPY text, without its key."""
+        a, z = self._bounds[at], self._bounds[at + 1]
+        attributes = self._rows["attributes"][a : a + 1 if self._alike[at] else z]
+        places = self._places[at]
+        return (
+            f"{array_text(self._rows['stop'][a:z])}\t"
+            f"{NULL if self._counted[at] else array_text(self._rows['seq'][a:z])}\t"
+            f"{array_text(attributes)}\t{max(places, 0)}\t"
+            f"{NULL if places < 0 else array_text(self._distance[a:z])}"
         )
-        return self.time_patterns
+
+    def time_pattern(self, at: int) -> str:
+        """The time pattern of trip ``at`` as COPY text, without its keys."""
+        a, z = self._bounds[at], self._bounds[at + 1]
+        arrival, departure = self._rows["arrival"][a:z], self._rows["departure"][a:z]
+        due = (
+            None
+            if self._timed[at]
+            else _due(arrival, departure, self._rows["distance"][a:z])
+        )
+        return (
+            f"{array_text(arrival)}\t"
+            f"{NULL if self._same[at] else array_text(departure)}\t"
+            f"{NULL if due is None else array_text(due)}"
+        )
+
+    def _all(self, holds: Mask) -> list[bool]:
+        every: list[bool] = np.logical_and.reduceat(holds, self.first).tolist()
+        return every
+
+    def _scaled(self, distance: Ints) -> tuple[list[int], Ints]:
+        """Decimal places kept per trip (-1: all blank), and distances times their
+        power of ten.
+        """
+        places = places_by_group(distance, self.first)
+        scale = 10 ** (DISTANCE_PLACES - np.maximum(places, 0))[self._run]
+        blank = distance == BLANK
+        scaled = np.where(blank, BLANK, (distance + scale // 2) // scale)
+        return places.tolist(), scaled
 
 
 def _starts(rows: Rows, first: Ints) -> Ints:
@@ -131,45 +172,27 @@ def _starts(rows: Rows, first: Ints) -> Ints:
     return np.where(start == _MAX_INT4, 0, start)
 
 
-def _hash(first: Ints, position: Ints, *columns: Ints) -> Iterator[bytes]:
-    """16 bytes a group: a sum of row hashes, each mixed with its position."""
-    lanes: list[Words] = []
-    for lane in (0, 1):
-        mixed = spread(position.astype(np.uint64) + np.uint64(1), lane)
-        for column in columns:
-            mixed = spread(mixed ^ column.astype(np.uint64), lane)
-        lanes.append(np.add.reduceat(mixed, first))
-    raw = np.column_stack(lanes).tobytes()
-    return (raw[at : at + 16] for at in range(0, len(raw), 16))
-
-
 def array_text(values: Ints) -> str:
     """An integer array as PostgreSQL writes it."""
     text = str(values.tolist())[1:-1].replace(" ", "")
     return "{" + text.replace(str(BLANK), "NULL") + "}"
 
 
-def _distances(values: Ints) -> tuple[int, str]:
-    """Decimal places kept (0, 2 or 5: 1 cm in metres or kilometres), and the array."""
-    blank = values == BLANK
-    if blank.all():
-        return 0, NULL
-    places = distance_places(values[~blank])
-    scale = 10 ** (DISTANCE_PLACES - places)
-    scaled = np.where(blank, BLANK, (values + scale // 2) // scale)
-    return places, array_text(scaled)
+def places_by_group(distance: Ints, first: Ints) -> Ints:
+    """The fewest decimal places (0, 2 or 5) that keep a group's distances exact, and
+    at least 1 cm of them; -1 where all are blank.
 
-
-def distance_places(values: Ints) -> int:
-    """The fewest decimal places that keep ``values`` exact; at least 1 cm of them.
-
-    Distances have no unit: below 1,000 they are taken for kilometres.
+    Distances have no unit: those below 1,000 are taken for kilometres.
     """
-    for places in (0, 2):
-        if not (values % 10 ** (DISTANCE_PLACES - places)).any():
-            return places
-    kilometres = int(np.abs(values).max()) < 1000 * 10**DISTANCE_PLACES
-    return DISTANCE_PLACES if kilometres else 2
+    blank = distance == BLANK
+    known = np.where(blank, 0, distance)
+    largest = np.maximum.reduceat(np.abs(known), first)
+    places = np.where(largest < 1000 * 10**DISTANCE_PLACES, DISTANCE_PLACES, 2)
+    for fewer in (2, 0):
+        rest = known % 10 ** (DISTANCE_PLACES - fewer) != 0
+        places[~np.logical_or.reduceat(rest, first)] = fewer
+    places[np.logical_and.reduceat(blank, first)] = -1
+    return places
 
 
 def _due(arrival: Ints, departure: Ints, distance: Ints) -> Ints | None:

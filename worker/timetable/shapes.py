@@ -16,7 +16,7 @@ from worker.timetable.patterns import (
     DISTANCE_PLACES,
     NULL,
     array_text,
-    distance_places,
+    places_by_group,
 )
 from worker.timetable.rows import Rows, heads, rows_of
 
@@ -112,10 +112,7 @@ def _scaled(rows: Rows) -> tuple[Rows, tuple[Ints, Ints]]:
     fine = np.logical_or.reduceat(odd, first)[run]
     degree = np.where(fine, 1, 10)
     distance = rows["distance"]
-    bounds = zip(
-        first.tolist(), np.append(first[1:], rows_of(rows)).tolist(), strict=True
-    )
-    metre = np.array([_distance_places(distance[a:z]) for a, z in bounds])
+    metre = places_by_group(distance, first)
     scale = 10 ** (DISTANCE_PLACES - np.maximum(metre, 0))[run]
     blank = distance == BLANK
     values = {
@@ -125,11 +122,6 @@ def _scaled(rows: Rows) -> tuple[Rows, tuple[Ints, Ints]]:
     }
     places = np.where(fine, DEGREE_PLACES, DEGREE_PLACES - 1)
     return values, (places, np.where(blank, -1, metre[run]))
-
-
-def _distance_places(values: Ints) -> int:
-    known = values[values != BLANK]
-    return distance_places(known) if len(known) else -1
 
 
 def _parts(rows: Rows, values: Rows) -> Ints:

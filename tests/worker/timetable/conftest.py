@@ -123,10 +123,10 @@ def difference(connection: psycopg.Connection[Any], archive: Path, file: str) ->
         text = opened.read(file).decode("utf-8-sig")
     names = [name.strip() for name in next(csv.reader(io.StringIO(text)), [])]
     quoted = [f'"{name}"' for name in names]
-    connection.execute(
-        f"CREATE TEMP TABLE raw ({', '.join(f'{each} text' for each in quoted)})".encode()
-    )
-    copy = f"COPY raw FROM STDIN (FORMAT csv, HEADER, FORCE_NULL ({', '.join(quoted)}))"
+    columns = ", ".join(f"{each} text" for each in quoted)
+    connection.execute(f"CREATE TEMP TABLE raw ({columns})".encode())
+    blanks = f"FORCE_NULL ({', '.join(quoted)})"
+    copy = f"COPY raw FROM STDIN (FORMAT csv, HEADER, {blanks})"
     with connection.cursor().copy(copy.encode()) as stream:
         stream.write(text)
     of_file = {
@@ -175,7 +175,8 @@ def _by_key(known: File, of_file: dict[str, str], of_view: dict[str, str]) -> st
     )
     return (
         f"SELECT * FROM (SELECT {raw}, 1 AS here FROM raw) r "
-        f"FULL JOIN (SELECT {view}, 1 AS here FROM gtfs.{known.view}) v USING ({using}) "
+        f"FULL JOIN (SELECT {view}, 1 AS here FROM gtfs.{known.view}) v "
+        f"USING ({using}) "
         f"WHERE r.here IS NULL OR v.here IS NULL OR NOT ({same}) LIMIT 1"
     )
 
