@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from zlib import crc32
 
 from worker.policy.feeds import Feed, RealtimeLimits
-from worker.realtime.decode import Envelope
+from worker.realtime.envelope import Envelope
 
 SKETCH_SIZE = 64
 _PROTOBUF_BEGINS = 0x0A

@@ -13,7 +13,7 @@ from google.transit.gtfs_realtime_pb2 import TripDescriptor, TripUpdate
 
 from worker.errors import UsageError
 from worker.realtime import accept, decode
-from worker.realtime.decode import Column
+from worker.realtime.envelope import Column, open_message
 from worker.realtime.wire import Malformed
 
 _GZIP_BEGINS = b"\x1f\x8b"
@@ -55,7 +55,7 @@ def count(path: Path) -> Census:
     if problem:
         raise UsageError(f"{path} is not a GTFS-Realtime feed: {problem}")
     try:
-        message = decode.open_message(body)
+        message = open_message(body)
         trips, updates = decode.trip_updates(message)
         times = decode.stop_times(message, updates)
         vehicles, places = decode.vehicles(message)

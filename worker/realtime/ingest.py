@@ -10,7 +10,7 @@ from xxhash import xxh3_64_hexdigest
 from worker.policy.feeds import Feed, RealtimeLimits
 from worker.realtime import accept, decode, significant, slices, store
 from worker.realtime.accept import Held
-from worker.realtime.decode import Envelope
+from worker.realtime.envelope import Envelope, open_message, peek
 from worker.realtime.significant import Significant
 from worker.realtime.slices import Part
 from worker.realtime.wire import Malformed
@@ -48,7 +48,7 @@ def take(
     if problem:
         return Taken(outcome=problem, held=held)
     try:
-        timestamp, body_from = decode.peek(body)
+        timestamp, body_from = peek(body)
         digest = xxh3_64_hexdigest(memoryview(body)[body_from:])
         if digest == held.digest and held.timestamp <= timestamp <= (
             now_s + limits.future_limit_s
@@ -71,7 +71,7 @@ def _take(
     now_s: float,
     limits: RealtimeLimits,
 ) -> Taken:
-    message = decode.open_message(body)
+    message = open_message(body)
     content = _CONTENTS[feed.kind](message, limits)
     sketch = accept.sketch(content.route_ids)
     problem = accept.refuse_message(

@@ -1,21 +1,19 @@
 """One tick of the poller: ask what is due, refuse what is bad, store what is good."""
 
 import asyncio
-import json
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from time import perf_counter
-from typing import Protocol, cast
+from typing import Protocol
 
 from redis import Redis
 
-from worker import keys
 from worker.clients.nsw import Admit, Answer, Handle, Sent
 from worker.policy import Policy
 from worker.policy.feeds import Feed, planned_per_quarter
-from worker.realtime import cadence, ingest, read, store
+from worker.realtime import cadence, ingest, store
 from worker.realtime.accept import Held
 from worker.realtime.cadence import FeedState
 from worker.reliability import breaker, quota
@@ -100,12 +98,13 @@ class Tick:
         paths = {feed.name: feed.path for feed in due}
         if paths:
             self._source.fetch(paths, self._admit, self._sent, self._handle)
-            self._remember()
+            asked = {n: self._states[n] for n in names if n in self._states}
+            store.remember(self._redis, asked, self._policy.realtime)
         return [self._report[name] for name in names]
 
     def _due(self, everything: bool) -> list[Feed]:
         feeds = self._policy.feeds
-        self._states = load_states(self._redis)
+        self._states = store.states(self._redis)
         self._breakers = breaker.read(self._redis, feeds, now_s=self._clock())
         if everything:
             return list(feeds.values())
@@ -236,37 +235,3 @@ class Tick:
         )
         if state := self._states.get(feed):
             self._states[feed] = replace(state, outcome=outcome)
-
-    def _remember(self) -> None:
-        states = {
-            name: json.dumps(asdict(self._states[name]))
-            for name in self._report
-            if name in self._states
-        }
-        if states:
-            pipeline = self._redis.pipeline(transaction=False)
-            pipeline.hset(keys.FEED_STATES, mapping=states)  # type: ignore[arg-type]
-            pipeline.expire(keys.FEED_STATES, self._policy.realtime.state_ttl_s)
-            pipeline.execute()
-
-
-def load_states(redis: Redis) -> dict[str, FeedState]:
-    """What earlier ticks saw of each feed, by name."""
-    stored = cast(dict[bytes, bytes], redis.hgetall(keys.FEED_STATES))
-    return {
-        name.decode(): FeedState(**json.loads(state)) for name, state in stored.items()
-    }
-
-
-def nudge(redis: Redis, publish: Callable[[str], None], policy: Policy) -> bool:
-    """Wake the matcher while riders were not told of the newest delays.
-
-    Level, not edge: a nudge that got lost is repeated, and one is under way at a time.
-    """
-    wanted, matched = read.generation(redis)
-    if wanted == matched:
-        return False
-    if not redis.set(keys.NUDGED, wanted, nx=True, ex=policy.realtime.nudge_s):
-        return False
-    publish("alert_matcher")
-    return True

@@ -4,7 +4,6 @@ Every function is one round trip. ``as_of`` tells how old an answer is: the head
 timestamps of the messages it comes from, in epoch seconds of the service clock.
 """
 
-import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -22,10 +21,10 @@ from worker.policy import POLICY
 from worker.policy.feeds import Kind
 from worker.realtime import delays, places
 from worker.realtime.alerts import Alert, alert_of
+from worker.realtime.calls import StopTime, calls_at
 from worker.realtime.delays import Delay
 
-_WIDTHS = 3
-_BIT_ARRIVAL_DELAY, _BIT_ARRIVAL, _BIT_DEPARTURE_DELAY, _BIT_DEPARTURE = 1, 2, 4, 8
+_SOME_TIME = 1 << 62
 
 # Two hashes in one round trip: the trip's route, then the route's slice.
 _OF_TRIP = """
@@ -45,29 +44,6 @@ class Live:
     trip_updates: list[TripUpdate]
     vehicles: list[VehiclePosition]
     as_of: dict[str, int]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StopTime:
-    """One trip's call at one stop; what the feed did not say is None.
-
-    ``relationship``: the raw number of the stop_time_update.
-    """
-
-    stop_id: str
-    trip_id: str
-    route_id: str
-    stop_sequence: int | None
-    relationship: int
-    arrival_delay_s: int | None
-    arrival_at: int | None
-    departure_delay_s: int | None
-    departure_at: int | None
-
-    @property
-    def expected_at(self) -> int | None:
-        """When the vehicle leaves, or comes if it does not leave; epoch seconds."""
-        return self.departure_at if self.departure_at is not None else self.arrival_at
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,19 +102,14 @@ def trip(redis: Redis, trip_id: str) -> Live:
 
 def stop(redis: Redis, stop_id: str) -> list[StopTime]:
     """Every call at a stop that is predicted, soonest first; unknown times last."""
-    wanted = stop_id.encode()
-    field = places.stop_bucket(wanted, POLICY.realtime.stop_buckets)
+    limits = POLICY.realtime
+    field = places.stop_bucket(stop_id.encode(), limits.stop_buckets)
     pipeline = redis.pipeline(transaction=False)
     for feed in _feeds("trip_updates"):
         pipeline.hget(keys.live(feed, "stops"), str(field))
-    rows = [
-        _stop_time(*row)
-        for bucket in pipeline.execute()
-        if bucket
-        for row in _rows(bucket)
-        if row[0].rstrip(b"\0") == wanted
-    ]
-    return sorted(rows, key=lambda row: row.expected_at or 1 << 62)
+    buckets = filter(None, pipeline.execute())
+    found = (call for bucket in buckets for call in calls_at(stop_id, bucket))
+    return sorted(found, key=lambda call: call.expected_at or _SOME_TIME)
 
 
 def vehicles_near(
@@ -237,40 +208,3 @@ def _alerts(redis: Redis, wanted: list[tuple[str, str]]) -> list[Alert]:
         for entity in FeedMessage.FromString(slice_).entity:
             entities.setdefault(entity.id, entity)
     return [alert_of(entity) for entity in entities.values()]
-
-
-def _rows(bucket: bytes) -> Iterable[tuple[Any, ...]]:
-    stop, trip, route = bucket[:_WIDTHS]
-    return struct.iter_unpack(f"<{stop}s{trip}s{route}siBBiIiI", bucket[_WIDTHS:])
-
-
-def _stop_time(
-    stop: bytes,
-    trip: bytes,
-    route: bytes,
-    sequence: int,
-    relationship: int,
-    known: int,
-    arrival_delay: int,
-    arrival_at: int,
-    departure_delay: int,
-    departure_at: int,
-) -> StopTime:
-    def given(value: int, bit: int) -> int | None:
-        return value if known & bit else None
-
-    return StopTime(
-        stop_id=_text(stop),
-        trip_id=_text(trip),
-        route_id=_text(route),
-        stop_sequence=sequence if sequence >= 0 else None,
-        relationship=relationship,
-        arrival_delay_s=given(arrival_delay, _BIT_ARRIVAL_DELAY),
-        arrival_at=given(arrival_at, _BIT_ARRIVAL),
-        departure_delay_s=given(departure_delay, _BIT_DEPARTURE_DELAY),
-        departure_at=given(departure_at, _BIT_DEPARTURE),
-    )
-
-
-def _text(padded: bytes) -> str:
-    return padded.rstrip(b"\0").decode(errors="replace")

@@ -11,14 +11,13 @@ from xxhash import xxh3_64_intdigest
 from worker.policy.feeds import RealtimeLimits
 from worker.policy.tasks import TIMEZONE
 from worker.realtime import delays
-from worker.realtime.decode import (
+from worker.realtime.calls import (
     ARRIVAL_DELAY,
     ARRIVAL_TIME,
     DEPARTURE_DELAY,
     DEPARTURE_TIME,
-    StopTimes,
-    Trips,
 )
+from worker.realtime.decode import StopTimes, Trips
 from worker.realtime.slices import Ids
 
 _SKIPPED, _NO_DATA = 1, 2

@@ -8,7 +8,9 @@ from google.transit.gtfs_realtime_pb2 import Alert
 from numpy.typing import NDArray
 
 from worker.policy.feeds import RealtimeLimits
-from worker.realtime.decode import Envelope, StopTimes, Trips
+from worker.realtime.calls import NUMBERS
+from worker.realtime.decode import StopTimes, Trips
+from worker.realtime.envelope import Envelope
 from worker.realtime.places import cell
 
 Part = tuple[str, Mapping[bytes, bytes]]
@@ -17,17 +19,6 @@ Part = tuple[str, Mapping[bytes, bytes]]
 _FIELDS_AT_ONCE = 1024
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _TEXT_LIMIT = 64
-
-ROW = (
-    ("sequence", "<i4"),
-    ("relationship", "u1"),
-    ("known", "u1"),
-    ("arrival_delay", "<i4"),
-    ("arrival_time", "<u4"),
-    ("departure_delay", "<i4"),
-    ("departure_time", "<u4"),
-)
-"""The numbers of one row of a stop's bucket, behind its three ids."""
 
 
 class Ids(NamedTuple):
@@ -104,14 +95,14 @@ def by_stop(
             ("stop", stops.texts.dtype),
             ("trip", trip.texts.dtype),
             ("route", route.texts.dtype),
-            *ROW,
+            *((name, f"<{code}") for name, code in NUMBERS),
         ]
     )
     rows = np.empty(len(times), row)
     rows["stop"] = stops.texts
     rows["trip"] = trip.texts[times.trip]
     rows["route"] = route.texts[times.trip]
-    for name, _ in ROW:
+    for name, _ in NUMBERS:
         rows[name] = getattr(times, name)
     bucket = buckets(stops, limits.stop_buckets)
     bucket[stops.texts == b""] = limits.stop_buckets

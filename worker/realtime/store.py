@@ -1,7 +1,9 @@
 """What Redis holds of a feed: staged beside the live keys, then renamed as one."""
 
+import json
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import cast
 
 from redis import Redis
@@ -9,6 +11,7 @@ from redis import Redis
 from worker import keys
 from worker.policy.feeds import RealtimeLimits
 from worker.realtime.accept import Held
+from worker.realtime.cadence import FeedState
 from worker.realtime.slices import Part
 
 _STAGED_TTL_S = 60
@@ -115,6 +118,27 @@ def held(redis: Redis, feeds: Iterable[str]) -> dict[str, Held]:
 def seen(redis: Redis, feed: str) -> bytes:
     """Since when each significant delay of a feed is known, for ``delays.find``."""
     return cast(bytes, redis.get(keys.live(feed, "significant")) or b"")
+
+
+def states(redis: Redis) -> dict[str, FeedState]:
+    """What earlier ticks saw of each feed, by name."""
+    stored = cast(dict[bytes, bytes], redis.hgetall(keys.FEED_STATES))
+    return {
+        name.decode(): FeedState(**json.loads(state)) for name, state in stored.items()
+    }
+
+
+def remember(
+    redis: Redis, states: Mapping[str, FeedState], limits: RealtimeLimits
+) -> None:
+    """Keep what this tick saw of some feeds."""
+    if not states:
+        return
+    packed = {feed: json.dumps(asdict(state)) for feed, state in states.items()}
+    pipeline = redis.pipeline(transaction=False)
+    pipeline.hset(keys.FEED_STATES, mapping=packed)  # type: ignore[arg-type]
+    pipeline.expire(keys.FEED_STATES, limits.state_ttl_s)
+    pipeline.execute()
 
 
 def _meta(held: Held) -> dict[str, str | int]:

@@ -40,15 +40,18 @@ def gtfs_rt_poller(world: World) -> Detail:
     A tick that leaves riders without any fresh core feed did not succeed, even where
     nothing was due because every breaker is open.
     """
-    from worker.realtime import poll, read
+    from worker.realtime import read
+    from worker.realtime.nudge import nudge
 
     polled = tick(world).run()
-    nudged = poll.nudge(world.redis, world.publish, world.policy)
+    nudged = nudge(world.redis, world.publish, world.policy)
     outcomes = Counter(row.outcome for row in polled)
     if polled and not any(row.good for row in polled):
         raise TransientError(f"no feed gave good data: {dict(outcomes)}")
     if not read.core_is_fresh(world.redis, now_s=world.now().timestamp()):
-        raise TransientError("no core feed is fresh; `python -m worker status` says why")
+        raise TransientError(
+            "no core feed is fresh; `python -m worker status` says why"
+        )
     return Detail(
         feeds=len(polled),
         outcomes=dict(outcomes),

@@ -3,12 +3,13 @@ import pytest
 from worker.policy import POLICY
 from worker.realtime import accept, decode
 from worker.realtime.accept import Held
+from worker.realtime.envelope import open_message
 
 FEED = POLICY.feeds["buses_trips"]
 
 
 def judged(message, held, now_s, limits, usable=None, sketch=None):
-    opened = decode.open_message(message.SerializeToString())
+    opened = open_message(message.SerializeToString())
     trips, _ = decode.trip_updates(opened)
     return accept.refuse_message(
         opened,

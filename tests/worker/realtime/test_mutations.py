@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from worker.policy import POLICY
 from worker.realtime import decode, ingest, read, store
 from worker.realtime.accept import Held
+from worker.realtime.envelope import open_message
 from worker.realtime.wire import Malformed
 
 FEED = POLICY.feeds["sydneytrains_trips"]
@@ -107,7 +108,7 @@ def judge(redis, held, body, now_s):
 def test_a_cut_at_every_entity_boundary_is_refused_or_loses_little(redis, trains, held):
     before, timestamp = held
     body = later(trains, timestamp + 15)
-    opened = decode.open_message(body)
+    opened = open_message(body)
     share = POLICY.realtime.collapse_share
 
     reasons = Counter()
@@ -127,7 +128,7 @@ def test_a_cut_at_every_entity_boundary_is_refused_or_loses_little(redis, trains
 def test_a_cut_anywhere_else_is_refused(redis, trains, held, share, data):
     before, timestamp = held
     body = later(trains, timestamp + 15)
-    ends = set(decode.open_message(body).at.tolist()) | {len(body)}
+    ends = set(open_message(body).at.tolist()) | {len(body)}
     cut = min(int(share * len(body)), len(body) - 1)
     while cut in ends:
         cut -= 1
@@ -199,7 +200,7 @@ def test_the_walk_accepts_only_what_the_bindings_parse(trains, piece, share):
     body = trains[:at] + piece + trains[at + len(piece) :]
 
     try:
-        opened = decode.open_message(body)
+        opened = open_message(body)
         _, updates = decode.trip_updates(opened)
         times = decode.stop_times(opened, updates)
     except Malformed:

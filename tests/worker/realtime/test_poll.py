@@ -8,6 +8,7 @@ from worker import keys
 from worker.clients.nsw import Answer
 from worker.policy import POLICY
 from worker.realtime import poll, read
+from worker.realtime.nudge import nudge
 from worker.reliability import breaker, quota
 
 FEED = "buses_trips"
@@ -243,15 +244,15 @@ def test_a_nudge_is_level_and_one_is_under_way_at_a_time(redis, tick, clock, fee
     tick({FEED: body(feeds.city(delay=600))})
     sent = []
 
-    nudged = [poll.nudge(redis, sent.append, POLICY) for _ in range(3)]
+    nudged = [nudge(redis, sent.append, POLICY) for _ in range(3)]
     redis.delete(keys.NUDGED)  # it was lost: its time is over
-    again = poll.nudge(redis, sent.append, POLICY)
+    again = nudge(redis, sent.append, POLICY)
     read.mark_matched(redis, read.generation(redis)[0])
 
     assert nudged == [True, False, False]
     assert again
     assert sent == ["alert_matcher", "alert_matcher"]
-    assert not poll.nudge(redis, sent.append, POLICY)
+    assert not nudge(redis, sent.append, POLICY)
 
 
 def test_delays_that_are_known_wake_nobody(redis, tick, clock, feeds):
@@ -264,7 +265,7 @@ def test_delays_that_are_known_wake_nobody(redis, tick, clock, feeds):
     rows, _ = tick({FEED: body(message)})
 
     assert (rows[FEED].outcome, rows[FEED].new_delays) == ("stored", 0)
-    assert not poll.nudge(redis, [].append, POLICY)
+    assert not nudge(redis, [].append, POLICY)
 
 
 def test_a_delay_that_vanished_while_the_matcher_was_told_is_matched_again(
@@ -277,4 +278,4 @@ def test_a_delay_that_vanished_while_the_matcher_was_told_is_matched_again(
 
     read.mark_matched(redis, told)
 
-    assert poll.nudge(redis, [].append, POLICY)
+    assert nudge(redis, [].append, POLICY)

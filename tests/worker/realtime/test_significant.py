@@ -2,13 +2,14 @@ import pytest
 from google.transit.gtfs_realtime_pb2 import TripDescriptor, TripUpdate
 
 from worker.realtime import decode, delays, significant, slices
+from worker.realtime.envelope import open_message
 
 ROW = TripUpdate.StopTimeUpdate
 FEED = "buses_trips"
 
 
 def find(message, limits, seen=b""):
-    opened = decode.open_message(message.SerializeToString())
+    opened = open_message(message.SerializeToString())
     trips, updates = decode.trip_updates(opened)
     times = decode.stop_times(opened, updates)
     return significant.find(
