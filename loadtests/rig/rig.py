@@ -97,7 +97,8 @@ def migrate(started: Servers) -> None:
         check=False,
     )
     if done.returncode != 0:
-        raise RigError(f"the migrations failed: {done.stderr.strip()[-2000:]}")
+        why = done.stderr.strip().rpartition("\n")[2]
+        raise RigError(f"`python -m worker migrate` failed: {why}")
 
 
 def _start_outside(started: Servers) -> None:

@@ -26,6 +26,9 @@ AHEAD_S = 1800
 PASSED_S = 120
 """A stop leaves the trip's updates two minutes after it was passed."""
 
+KEPT_S = 60
+"""A trip's entity is written anew once a minute; each trip at its own second."""
+
 ALERT_EVERY = 25
 """One line in so many has a service alert."""
 
@@ -41,6 +44,7 @@ class Synthetic:
     def __post_init__(self) -> None:
         self.city = City(self.scale, self.seed)
         self._lines = list(self.city.lines())
+        self._kept: dict[tuple[str, str, date], tuple[float, Entity]] = {}
         self._by_mode = {
             mode.feed: [line for line in self._lines if line.mode is mode]
             for mode in MODES
@@ -65,10 +69,13 @@ class Synthetic:
         if feed.kind == "alerts":
             yield from self._alerts(now)
             return
-        make = self._update if feed.kind == "trip_updates" else self._vehicle
+        make = self._vehicle
+        if feed.kind == "trip_updates":
+            make = self._kept_update
+            self._kept = {k: v for k, v in self._kept.items() if v[0] > now}
+        days = [(day, at, _services_of(day)) for day, at in service_days(now)]
         for line in self._by_mode.get(mode, []):
-            for day, passed_s in service_days(now):
-                services = _services_of(day)
+            for day, passed_s, services in days:
                 for trip in line.trips:
                     if (
                         trip.start_s - AHEAD_S <= passed_s <= trip.end_s
@@ -76,11 +83,26 @@ class Synthetic:
                     ):
                         entity = make(line, trip, day, passed_s)
                         if entity is not None:
-                            yield Entity(line.route_id, entity.SerializeToString())
+                            yield entity
+
+    def _kept_update(
+        self, line: Line, trip: Trip, day: date, passed_s: float
+    ) -> Entity | None:
+        key = (line.route_id, trip.trip_id, day)
+        held = self._kept.get(key)
+        if held is not None:
+            return held[1]
+        entity = self._update(line, trip, day, passed_s)
+        if entity is not None:
+            own_second = (line.number * 7 + trip.start_s // 60) % KEPT_S
+            made_at = midnight(day) + passed_s
+            until = made_at + KEPT_S - (made_at - own_second) % KEPT_S
+            self._kept[key] = (until, entity)
+        return entity
 
     def _update(
         self, line: Line, trip: Trip, day: date, passed_s: float
-    ) -> FeedEntity | None:
+    ) -> Entity | None:
         entity = FeedEntity(id=_entity_id(line, trip))
         _describe(entity.trip_update.trip, line, trip, day)
         begins = midnight(day) + trip.start_s
@@ -101,11 +123,11 @@ class Synthetic:
                 update.stop_sequence = index + 1
                 update.arrival.time = round(begins + arrival + delay_s)
                 update.departure.time = round(begins + arrival + dwell_s + delay_s)
-        return entity if updates else None
+        return Entity(line.route_id, entity.SerializeToString()) if updates else None
 
     def _vehicle(
         self, line: Line, trip: Trip, day: date, passed_s: float
-    ) -> FeedEntity | None:
+    ) -> Entity | None:
         since = passed_s - trip.start_s
         if since < 0:
             return None
@@ -119,7 +141,7 @@ class Synthetic:
         entity.vehicle.vehicle.id = entity.id
         entity.vehicle.timestamp = round(midnight(day) + passed_s)
         entity.vehicle.occupancy_status = VehiclePosition.MANY_SEATS_AVAILABLE
-        return entity
+        return Entity(line.route_id, entity.SerializeToString())
 
     def _drift_s(self, line: Line, trip: Trip, passed_s: float) -> int:
         """Seconds late: up to two minutes, slowly changing, different by trip."""

@@ -19,6 +19,9 @@ PERIOD_S: Mapping[str, float] = {
 }
 """How often a kind of feed is written anew; NSW's lie between 10 and 30 s."""
 
+TURN = 20
+"""Entities made before others have their turn: some milliseconds of work."""
+
 
 class Source(Protocol):
     """Where entities and bundles come from: made up, or recorded."""
@@ -125,11 +128,19 @@ class Outside:
             self.settle()
             for name in [n for n, at in due.items() if at <= time.monotonic()]:
                 due[name] += self._period(name)
-                self._publish(name)
-                await asyncio.sleep(0)
+                await self._publish_in_turns(name)
 
     def _period(self, name: str) -> float:
         return PERIOD_S[self.feeds[name].kind]
+
+    async def _publish_in_turns(self, name: str) -> None:
+        """As ``_publish``, letting others answer meanwhile."""
+        made: list[Entity] = []
+        for entity in self.source.entities(self.feeds[name], self.clock.now()):
+            made.append(entity)
+            if not len(made) % TURN:
+                await asyncio.sleep(0)
+        self.publications[name].publish(made, self.clock.now())
 
     def _publish(self, name: str) -> None:
         now = self.clock.now()

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from google.transit.gtfs_realtime_pb2 import FeedMessage, TripUpdate
+from google.transit.gtfs_realtime_pb2 import FeedEntity, FeedMessage, TripUpdate
 
 from loadtests.rig.clock import SYDNEY, Clock, midnight
 from loadtests.rig.publication import Entity, Publication
@@ -176,3 +176,24 @@ def test_a_header_moves_on_even_within_one_second() -> None:
         stamps.append(publication.timestamp)
 
     assert stamps == [100, 101, 102]
+
+
+def test_minutes_later_what_has_passed_is_gone_and_new_trips_are_there() -> None:
+    source = Synthetic(clock=Clock.starting_at(MORNING))
+    feed, start = FEEDS["buses_trips"], MORNING.timestamp()
+
+    def stops_at(now: float) -> dict[str, int]:
+        updates = (
+            FeedEntity.FromString(entity.encoded).trip_update
+            for entity in source.entities(feed, now)
+        )
+        return {each.trip.trip_id: len(each.stop_time_update) for each in updates}
+
+    first, again, later = (stops_at(start + s) for s in (0, 1, 600))
+
+    changed = sum(first[trip] != again.get(trip) for trip in first)
+    assert changed < len(first) / 10
+    both = first.keys() & later.keys()
+    assert sum(later[trip] for trip in both) < sum(first[trip] for trip in both)
+    assert later.keys() - first.keys()
+    assert first.keys() - later.keys()
