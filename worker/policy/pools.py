@@ -88,10 +88,13 @@ SERVICES: dict[str, Service] = {
         Service(
             name="bg",
             command="python -m worker bg",
-            memory_mib=1024,
+            memory_mib=1280,
             vcpu=1.0,
             draining_s=60,
-            reason="A sync is stopped, not waited for: it begins again by itself.",
+            reason=(
+                "Every child at its recycling ceiling, and the parent. A sync is "
+                "stopped, not waited for: it begins again by itself."
+            ),
         ),
         Service(
             name="beat",
