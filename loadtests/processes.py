@@ -1,5 +1,6 @@
 """The worker processes of a run: started as deployed, watched, read from outside."""
 
+import json
 import os
 import secrets
 import sys
@@ -16,6 +17,8 @@ from worker.records import Sample
 from worker.telemetry import usage
 
 BEAT = "beat"
+LAST_WORDS = 300
+"""Characters of a log line that are repeated in an error."""
 
 
 @dataclass(kw_only=True)
@@ -70,9 +73,9 @@ class Processes:
         """The file that a process writes its output to."""
         return self.rig.folder / f"{name}.log"
 
-    def log_tail(self, name: str) -> str:
-        """The end of a process's log, on one line."""
-        return self.rig.servers.home.log_tail(name)
+    def last_words(self, name: str) -> str:
+        """What a process logged last, in short: the name of an error says most."""
+        return last_words(self.rig.servers.home.log_tail(name, lines=1))
 
     def alive(self) -> dict[str, int]:
         """Name -> process id of those that run."""
@@ -124,6 +127,16 @@ class Processes:
             else:
                 places.append(pid)
         return places
+
+
+def last_words(line: str) -> str:
+    """A line of a log without its trappings; workers log JSON."""
+    try:
+        logged = json.loads(line)
+        line = str(logged.get("exception", logged["event"])).strip()
+    except (ValueError, KeyError, TypeError, AttributeError):
+        pass
+    return line.strip().rpartition("\n")[2][-LAST_WORDS:] or "it logged nothing"
 
 
 def of_processes(

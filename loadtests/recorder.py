@@ -25,6 +25,9 @@ SLOW_EVERY = 15
 """Seconds between readings that cost more (memory, 5 ms a process) or change less."""
 
 FEEDS_EVERY = 5
+OWN = {"memory_mib", "cpu_s", "depth", "queue_depth", "oldest_age_s", "feed_age_s"}
+"""Samples that the workers take too, each quarter of a minute."""
+
 READ_AT_ONCE = 2_000
 
 
@@ -168,8 +171,7 @@ class Recorder:
 
     def _keep_gauges(self, found: list[Sample]) -> None:
         """The workers' own gauges, but for those that are read here more often."""
-        own = {"memory_mib", "cpu_s", "depth", "queue_depth", "oldest_age_s"}
-        self.samples += [sample for sample in found if sample.name not in own]
+        self.samples += [sample for sample in found if sample.name not in OWN]
 
 
 def canary_samples(path: Path) -> list[Sample]:

@@ -37,6 +37,9 @@ LOCUST, CANARY = "locust", "canary"
 LOCUST_END_S = 20.0
 """Locust writes its reports within this after the run."""
 
+NEIGHBOURS_CORES = 0.25
+"""What processes that are not ours may use before a run is called noisy."""
+
 LOCUSTFILE = ROOT / "loadtests" / "locustfile.py"
 
 
@@ -79,6 +82,10 @@ def perform(
     draft = Run(folder=folder, about=about, records=recorded)
     about["v_eff"] = v_eff_of(draft)
     about["noise"] = complaints(draft)
+    if watched.neighbours_cores > NEIGHBOURS_CORES:
+        about["noise"].append(
+            f"neighbours used {watched.neighbours_cores:.2f} cores meanwhile"
+        )
     about["quiet"] = not about["noise"]
     if role:
         about["role"] = role
@@ -138,7 +145,7 @@ def _watch(stage: Stage, run: Assignment, steps: Steps) -> _Watched:
             for name in stage.processes.dead(needed):
                 watched.broken = (
                     f"{name} died {now - run.starts_at:.0f} s into the run: "
-                    f"{stage.processes.log_tail(name)[-500:]}"
+                    f"{stage.processes.last_words(name)}"
                 )
             return not watched.broken
 
@@ -164,7 +171,7 @@ def _end_locust(
         told = json.loads((stage.rig.folder / "told.json").read_text())
     except (OSError, ValueError):
         watched.broken = watched.broken or (
-            f"locust told nothing: {stage.processes.log_tail(LOCUST)[-500:]}"
+            f"locust told nothing: {stage.processes.last_words(LOCUST)}"
         )
         return {}
     return dict(told)

@@ -1,7 +1,7 @@
 """A world in which runs can happen: rig up, timetable loaded, workers at work."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,23 +118,11 @@ def stage(
             "publish-sync", ["-m", "celery", "-A", "worker.app", "call", SYNC]
         )
         steps.say("workers are up; the timetable is being loaded by its task")
-        loaded = _await(
-            processes, recorder, lambda: recorder.last(SYNC), SYNC_S, "the timetable"
-        )
-        if loaded.outcome is not Outcome.SUCCEEDED:
-            raise RigError(
-                f"the timetable was not loaded: {loaded.outcome}, {loaded.detail}"
-            )
+        loaded = _succeeded(processes, recorder, SYNC, SYNC_S)
         # Beat comes after it, so that its own daily tick finds the timetable there.
         processes.start_worker(BEAT)
         steps.say(f"timetable loaded in {loaded.service_s:.1f} s; beat is up")
-        _await(
-            processes,
-            recorder,
-            lambda: recorder.last(POLL, Outcome.SUCCEEDED),
-            READY_S,
-            "a poll",
-        )
+        _succeeded(processes, recorder, POLL, READY_S)
         yield Stage(
             rig=world,
             policy=policy,
@@ -147,22 +135,25 @@ def stage(
         )
 
 
-def _await(
-    processes: Processes,
-    recorder: Recorder,
-    found: Callable[[], TaskRecord | None],
-    patience_s: float,
-    what: str,
+def _succeeded(
+    processes: Processes, recorder: Recorder, task: str, patience_s: float
 ) -> TaskRecord:
-    """Follow the workers' records until there is one; RigError when there is none."""
+    """Follow the workers until an attempt of the task succeeds; RigError otherwise.
+
+    A process that ends, or a last attempt that failed for good, ends the wait.
+    """
     deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:
         recorder.follow()
-        record = found()
+        record = recorder.last(task, Outcome.SUCCEEDED)
         if record is not None:
             return record
         for name in processes.dead(processes.started):
-            raise RigError(f"{name} has ended: {processes.log_tail(name)}")
+            raise RigError(f"{name} has ended: {processes.last_words(name)}")
+        failed = recorder.last(task)
+        if failed is not None and processes.policy.tasks[task].max_retries:
+            break
         time.sleep(LOOK_EVERY_S)
-    tails = "; ".join(f"{n}: {processes.log_tail(n)}" for n in processes.started)
-    raise RigError(f"{what} did not come within {patience_s:.0f} s: {tails}")
+    last = recorder.last(task)
+    said = "there was none" if last is None else f"{last.outcome}: {last.detail}"
+    raise RigError(f"no attempt of {task} succeeded; the last one: {said}")

@@ -1,7 +1,7 @@
 """A message cut into what one read asks for: a route, a trip, a stop, a place."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from google.transit.gtfs_realtime_pb2 import Alert
@@ -13,6 +13,7 @@ from worker.realtime.decode import StopTimes, Trips
 from worker.realtime.envelope import Envelope
 from worker.realtime.places import cell
 
+T = TypeVar("T")
 Part = tuple[str, Mapping[bytes, bytes]]
 """A part's name (see ``keys.LIVE_PARTS``) and some of its fields."""
 
@@ -59,7 +60,7 @@ def stop_ids(message: Envelope, times: StopTimes) -> Ids:
 
 def buckets(stops: Ids, count: int) -> NDArray[np.uint16]:
     """The bucket of each stop, as ``places.stop_bucket`` says."""
-    words = stops.texts.view(np.uint64).reshape(len(stops.texts), -1)
+    words = stops.texts.view(np.uint64).reshape(len(stops.texts), stops.width // 8)
     mixed = np.zeros(len(words), np.uint64)
     for number in range(words.shape[1]):
         # A short id has no further words; mixing them in would change its bucket.
@@ -73,7 +74,7 @@ def by_route(message: Envelope, trips: Trips) -> Iterator[Part]:
     yield from _messages(
         "routes",
         message,
-        zip(trips.route_id, message.slices(trips.entity), strict=True),
+        zip(trips.route_id, trips.entity.tolist(), strict=True),
     )
 
 
@@ -81,7 +82,7 @@ def by_trip(trips: Trips) -> Iterator[Part]:
     """Each trip's route, which holds the trip."""
     pairs = dict(zip(trips.trip_id, trips.route_id, strict=True))
     pairs.pop(b"", None)
-    yield from _chunks("trips", pairs)
+    yield from (("trips", chunk) for chunk in _chunks(pairs))
 
 
 def by_stop(
@@ -108,18 +109,20 @@ def by_stop(
     bucket[stops.texts == b""] = limits.stop_buckets
     order = np.argsort(bucket, kind="stable")
     edges = np.searchsorted(bucket[order], np.arange(limits.stop_buckets + 1))
-    # Whole rows are moved once: cheaper than ten columns, each from all over memory.
-    moved = rows.view(f"V{row.itemsize}").take(order)
-    packed = memoryview(moved.view(np.uint8))  # type: ignore[arg-type]
-    at = (edges * row.itemsize).tolist()
+    whole = rows.view(f"V{row.itemsize}")
     for first in range(0, limits.stop_buckets, _FIELDS_AT_ONCE):
         numbers = range(first, min(first + _FIELDS_AT_ONCE, limits.stop_buckets))
+        at = edges[first : numbers.stop + 1]
+        # Whole rows are moved at once: cheaper than ten columns from all over memory.
+        moved = whole.take(order[at[0] : at[-1]]).view(np.uint8)
+        packed = memoryview(moved)  # type: ignore[arg-type]
+        ends = ((at - at[0]) * row.itemsize).tolist()
         yield (
             "stops",
             {
-                b"%d" % number: widths + packed[at[number] : at[number + 1]]
-                for number in numbers
-                if at[number] < at[number + 1]
+                b"%d" % number: widths + packed[start:end]
+                for number, start, end in zip(numbers, ends, ends[1:], strict=False)
+                if start < end
             },
         )
 
@@ -136,39 +139,45 @@ def by_cell(
         cell(latitude, longitude, limits.cell_degrees)
         for latitude, longitude in places[placed].tolist()
     ]
-    slices = message.slices(trips.entity[placed])
-    yield from _messages("cells", message, zip(squares, slices, strict=True))
+    entities = trips.entity[placed].tolist()
+    yield from _messages("cells", message, zip(squares, entities, strict=True))
 
 
 def by_informed(message: Envelope, alerts: Iterable[Alert]) -> Iterator[Part]:
     """Each route's and each stop's alerts; those that name neither under no id."""
-    routes: list[tuple[bytes, bytes]] = []
-    stops: list[tuple[bytes, bytes]] = []
-    entity = np.flatnonzero(message.alerts.end)
-    whole = message.slices(entity)
-    for alert, slice_ in zip(alerts, whole, strict=True):
+    routes: list[tuple[bytes, int]] = []
+    stops: list[tuple[bytes, int]] = []
+    entities = np.flatnonzero(message.alerts.end).tolist()
+    for alert, entity in zip(alerts, entities, strict=True):
         informed = alert.informed_entity
         named_routes = {e.route_id or e.trip.route_id for e in informed} - {""}
         named_stops = {e.stop_id for e in informed} - {""}
-        routes += ((each.encode(), slice_) for each in named_routes)
-        stops += ((each.encode(), slice_) for each in named_stops)
+        routes += ((_encoded(each), entity) for each in named_routes)
+        stops += ((_encoded(each), entity) for each in named_stops)
         if not named_routes and not named_stops:
-            routes.append((b"", slice_))
+            routes.append((b"", entity))
     yield from _messages("routes", message, routes)
     yield from _messages("stops", message, stops)
-    yield from _messages("all", message, ((b"", each) for each in whole))
+    yield from _messages("all", message, ((b"", each) for each in entities))
+
+
+def _encoded(text: str | bytes) -> bytes:
+    """The bytes of an id; the bindings leave those that are no text as they are."""
+    return text if isinstance(text, bytes) else text.encode()
 
 
 def _messages(
-    part: str, message: Envelope, entities: Iterable[tuple[bytes, bytes]]
+    part: str, message: Envelope, entities: Iterable[tuple[bytes, int]]
 ) -> Iterator[Part]:
-    groups: dict[bytes, list[bytes]] = {}
+    """Messages of the entities that share a key, copied a chunk at a time."""
+    groups: dict[bytes, list[int]] = {}
     for key, entity in entities:
-        groups.setdefault(key, [message.header]).append(entity)
-    yield from _chunks(part, {key: b"".join(parts) for key, parts in groups.items()})
+        groups.setdefault(key, []).append(entity)
+    for chunk in _chunks(groups):
+        yield part, {key: message.of(chosen) for key, chosen in chunk.items()}
 
 
-def _chunks(part: str, fields: Mapping[bytes, bytes]) -> Iterator[Part]:
+def _chunks(fields: Mapping[bytes, T]) -> Iterator[dict[bytes, T]]:
     rows = list(fields.items())
     for first in range(0, len(rows), _FIELDS_AT_ONCE):
-        yield part, dict(rows[first : first + _FIELDS_AT_ONCE])
+        yield dict(rows[first : first + _FIELDS_AT_ONCE])
