@@ -88,12 +88,15 @@ def _numbers(column: Sequence[float]) -> str:
 
 
 def _texts(column: Sequence[str]) -> str:
-    """A column for string_to_array; the separator never stands inside a text."""
+    """A column for string_to_array; the separator never stands inside a text.
+
+    It ends with a separator, so with one text too many: nothing alone would be no text.
+    """
     joined = _SEPARATOR.join(column)
     if joined.count(_SEPARATOR) >= len(column) or "\0" in joined:
         without = str.maketrans("", "", f"{_SEPARATOR}\0")
         joined = _SEPARATOR.join(text.translate(without) for text in column)
-    return joined
+    return joined + _SEPARATOR
 
 
 def _timetable_is_loaded(db: Connection) -> bool:
@@ -186,6 +189,7 @@ with said as materialized (
         kind, route_id, stop_id, trip_id, day, delay_s, expected_at, from_at, to_at,
         published_at, alert, n
     )
+    where s.day is not null
 ),
 call as materialized ({calls}
 ),
