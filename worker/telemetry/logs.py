@@ -25,6 +25,7 @@ def configure(level: str, *, for_person: bool | None = None) -> None:
         add_log_level,
         add_logger,
         ExtraAdder(),
+        _told_once,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         without_secrets,
     ]
@@ -49,6 +50,12 @@ def configure(level: str, *, for_person: bool | None = None) -> None:
     root.setLevel(level.upper())
     for name in _QUIET:  # they log addresses and headers at a lower level
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _told_once(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Drop Celery's ``data``: it repeats the event, the traceback and the arguments."""
+    event.pop("data", None)
+    return event
 
 
 def without_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

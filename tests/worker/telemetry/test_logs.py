@@ -52,3 +52,15 @@ def test_the_level_is_obeyed_and_an_unknown_one_refused(
     assert capsys.readouterr().err == ""
     with pytest.raises(ValueError, match="LOUD"):
         logs.configure("loud", for_person=False)
+
+
+def test_celerys_second_copy_of_an_event_is_dropped(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs.configure("INFO", for_person=False)
+
+    logging.getLogger("celery.app.trace").error(
+        "raised", extra={"data": {"args": "[1]", "traceback": "File hunter2.py"}}
+    )
+
+    assert "hunter2" not in capsys.readouterr().err
