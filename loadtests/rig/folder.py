@@ -122,9 +122,15 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def comes_up(home: Home, name: str, probe: Callable[[], bool]) -> bool:
+def comes_up(
+    home: Home,
+    name: str,
+    probe: Callable[[], bool],
+    *,
+    patience_s: float = START_PATIENCE_S,
+) -> bool:
     """Wait until ``probe`` succeeds; False when the process ends or time is up."""
-    deadline = time.monotonic() + START_PATIENCE_S
+    deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:
         if probe():
             return True

@@ -15,6 +15,9 @@ from loadtests.rig.servers import Servers, servers
 
 ROOT = Path(__file__).resolve().parents[2]
 
+OUTSIDE_PATIENCE_S = 180.0
+"""A city of full scale takes ten seconds to make, more on a busy machine."""
+
 
 def _quiet(_: str) -> None:
     """Say nothing."""
@@ -111,7 +114,8 @@ def _start_outside(started: Servers) -> None:
 
 def _outside(started: Servers) -> Ready:
     """Wait for the stand-ins; RigError with their sentence when they refuse."""
-    if not comes_up(started.home, "outside", Ready.path(started.folder).exists):
+    there = Ready.path(started.folder).exists
+    if not comes_up(started.home, "outside", there, patience_s=OUTSIDE_PATIENCE_S):
         failed = started.folder / FAILED
         if failed.exists():
             raise RigError(failed.read_text())
