@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 NUMBERS = (
     ("sequence", "i"),
-    ("relationship", "B"),
+    ("relationship", "h"),
     ("known", "B"),
     ("arrival_delay", "i"),
     ("arrival_time", "I"),

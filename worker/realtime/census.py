@@ -10,10 +10,11 @@ from time import perf_counter
 
 import numpy as np
 from google.transit.gtfs_realtime_pb2 import TripDescriptor, TripUpdate
+from numpy.typing import NDArray
 
 from worker.errors import UsageError
 from worker.realtime import accept, decode
-from worker.realtime.envelope import Column, open_message
+from worker.realtime.envelope import open_message
 from worker.realtime.wire import Malformed
 
 _GZIP_BEGINS = b"\x1f\x8b"
@@ -105,7 +106,9 @@ def _read(path: Path) -> bytes:
         raise UsageError(f"{path} is a damaged gzip file") from None
 
 
-def _named(numbers: Column, names: type[_TRIP] | type[_STOP]) -> dict[str, int]:
+def _named(
+    numbers: NDArray[np.signedinteger], names: type[_TRIP] | type[_STOP]
+) -> dict[str, int]:
     known = {number: name for name, number in names.items()}
     counts = Counter(numbers.tolist())
     return {known.get(n, f"UNKNOWN_{n}"): counts[n] for n in sorted(counts)}

@@ -59,8 +59,8 @@ class StopTimes:
 
     trip: Column
     stop: Spans
-    sequence: Column
-    relationship: Column
+    sequence: NDArray[np.int32]
+    relationship: NDArray[np.int32]
     arrival_delay: NDArray[np.int32]
     arrival_time: Column
     departure_delay: NDArray[np.int32]
@@ -122,8 +122,8 @@ def stop_times(message: Envelope, updates: Step) -> StopTimes:
     times = StopTimes(
         trip=updates.owner,
         stop=Spans.missing(count),
-        sequence=np.full(count, -1, np.int64),
-        relationship=np.zeros(count, np.int64),
+        sequence=np.full(count, -1, np.int32),
+        relationship=np.zeros(count, np.int32),
         arrival_delay=np.zeros(count, np.int32),
         arrival_time=np.zeros(count, np.int64),
         departure_delay=np.zeros(count, np.int32),

@@ -61,7 +61,7 @@ class Envelope:
     """A feed message, taken apart as far as its entities.
 
     ``timestamp``: epoch seconds, 0 when missing. ``header``: the encoded field.
-    ``at``: where each entity's field begins, for slices that are copied whole.
+    ``at``: where each entity's field begins; ``fields``: those fields.
     """
 
     data: bytes
@@ -70,6 +70,7 @@ class Envelope:
     header: bytes
     body_from: int
     at: Column
+    fields: list[memoryview]
     ids: Spans
     trip_updates: Spans
     vehicles: Spans
@@ -80,10 +81,9 @@ class Envelope:
         """How many entities the message holds, of whatever kind."""
         return len(self.at)
 
-    def slices(self, chosen: Column) -> list[bytes]:
-        """The encoded field of each chosen entity."""
-        ends = np.append(self.at[1:], len(self.data))
-        return Spans(self.at[chosen], ends[chosen]).pieces(self.data)
+    def of(self, chosen: list[int]) -> bytes:
+        """A message of the chosen entities alone, under the same header."""
+        return b"".join([self.header, *(self.fields[entity] for entity in chosen)])
 
 
 def peek(data: bytes) -> tuple[int, int]:
@@ -121,6 +121,10 @@ def open_message(data: bytes) -> Envelope:
         header=data[: header[1]],
         body_from=header[1],
         at=at,
+        fields=[
+            memoryview(data)[a:b]
+            for a, b in zip(at.tolist(), end.tolist(), strict=True)
+        ],
         ids=found["id"],
         trip_updates=found["trip_update"],
         vehicles=found["vehicle"],
@@ -186,6 +190,19 @@ def _header(wire: Wire, start: int, end: int) -> tuple[int, int]:
         else:
             check_unread(wire, FeedHeader.DESCRIPTOR, step)
     return timestamp, incrementality
+
+
+def check_others(message: Envelope, read: Spans) -> None:
+    """Walk what entities hold beside the kind that is ``read``; seldom anything."""
+    for tag, spans in (
+        (_ENTITY_FIELDS["trip_update"], message.trip_updates),
+        (_ENTITY_FIELDS["vehicle"], message.vehicles),
+        (_ENTITY_FIELDS["alert"], message.alerts),
+    ):
+        there = np.flatnonzero(spans.end)
+        if spans is not read and there.size:
+            step = Step(tag, there, *spans.rows(there))
+            check_unread(message.wire, FeedEntity.DESCRIPTOR, step)
 
 
 def check_unread(wire: Wire, kind: "_Kind", step: Step) -> None:

@@ -10,7 +10,7 @@ from xxhash import xxh3_64_hexdigest
 from worker.policy.feeds import Feed, RealtimeLimits
 from worker.realtime import accept, decode, significant, slices, store
 from worker.realtime.accept import Held
-from worker.realtime.envelope import Envelope, open_message, peek
+from worker.realtime.envelope import Envelope, check_others, open_message, peek
 from worker.realtime.significant import Significant
 from worker.realtime.slices import Part
 from worker.realtime.wire import Malformed
@@ -134,6 +134,7 @@ class _Content:
 
 def _of_trip_updates(message: Envelope, limits: RealtimeLimits) -> _Content:
     trips, updates = decode.trip_updates(message)
+    check_others(message, message.trip_updates)
 
     def cut() -> _Cut:
         times = decode.stop_times(message, updates)
@@ -156,6 +157,7 @@ def _of_trip_updates(message: Envelope, limits: RealtimeLimits) -> _Content:
 
 def _of_vehicles(message: Envelope, limits: RealtimeLimits) -> _Content:
     trips, places = decode.vehicles(message)
+    check_others(message, message.vehicles)
 
     def cut() -> _Cut:
         parts = chain(
@@ -170,6 +172,7 @@ def _of_vehicles(message: Envelope, limits: RealtimeLimits) -> _Content:
 
 def _of_alerts(message: Envelope, _limits: RealtimeLimits) -> _Content:
     alerts = decode.alerts(message)
+    check_others(message, message.alerts)
 
     def cut() -> _Cut:
         return _Cut(parts=slices.by_informed(message, alerts))

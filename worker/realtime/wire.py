@@ -65,16 +65,33 @@ class Wire:
 
     def __init__(self, data: bytes) -> None:
         self.size = len(data)
-        # Ten bytes may be looked at from any offset, the last one included.
-        self._padded = padded = data + bytes(_PADDING)
-        self.bytes = np.frombuffer(padded, np.uint8)
+        self._data = data
+        self._bytes_of_all = np.frombuffer(data or b"\0", np.uint8)
+        # Windows of eight bytes overlap; the last few reach beyond the bytes and are
+        # kept in a copy of the end that is filled up.
+        self._whole = max(self.size - 7, 0)
         self._words: NDArray[np.uint64] = np.ndarray(
-            (self.size + _PADDING // 2,), np.dtype("<u8"), padded, strides=(1,)
+            (self._whole,), np.dtype("<u8"), data if self._whole else None, strides=(1,)
+        )
+        tail = data[self._whole :] + bytes(_PADDING)
+        self._tail: NDArray[np.uint64] = np.ndarray(
+            (len(tail) - 7,), np.dtype("<u8"), tail, strides=(1,)
         )
 
     def words(self, at: Offsets) -> NDArray[np.uint64]:
-        """The eight bytes at each offset, little endian."""
-        return self._words[at]
+        """The eight bytes at each offset, little endian; zeros behind the last."""
+        if not at.size or at.max() < self._whole:
+            return self._words[at]
+        found = np.empty(at.size, np.uint64)
+        inside = at < self._whole
+        found[inside] = self._words[at[inside]]
+        behind = np.minimum(at[~inside] - self._whole, self._tail.size - 1)
+        found[~inside] = self._tail[behind]
+        return found
+
+    def _bytes_at(self, at: Offsets) -> NDArray[np.uint8]:
+        """The byte at each offset; behind the end, the last one again."""
+        return self._bytes_of_all.take(at, mode="clip")
 
     def fields(self, start: Offsets, end: Offsets) -> Iterator[Step]:
         """Every field of every message, many messages at a time.
@@ -117,7 +134,7 @@ class Wire:
         """Walk each message as long as it repeats ``tag``; the messages that go on."""
         parked: list[tuple[Offsets, Offsets, Offsets]] = []
         while owner.size:
-            here = self.bytes[at] == tag
+            here = self._bytes_at(at) == tag
             if not here.all():
                 off = np.flatnonzero(~here)
                 parked.append((owner[off], at[off], end[off]))
@@ -177,12 +194,14 @@ class Wire:
     def _number(self, at: int) -> tuple[int, int]:
         value = 0
         for shift in range(0, 70, 7):
-            byte = self._padded[at]
+            if at >= self.size:
+                break
+            byte = self._data[at]
             at += 1
             value |= (byte & 0x7F) << shift
             if byte < 0x80:
                 break
-        return value, min(at, self.size)
+        return value, at
 
     def _expect(
         self, layout: list[int], owner: Offsets, at: Offsets, end: Offsets
@@ -192,7 +211,7 @@ class Wire:
         found: list[tuple[int, Offsets, Offsets]] = []
         for tag in layout:
             if tag < 0x80:
-                alike &= self.bytes[at] == tag
+                alike &= self._bytes_at(at) == tag
                 behind_tag = at + 1
             else:
                 here, behind_tag = self._numbers(at)
@@ -230,7 +249,7 @@ class Wire:
         return owner[on], after[on], end[on]
 
     def _tags(self, at: Offsets) -> tuple[Offsets, Offsets]:
-        tags = self.bytes[at]
+        tags = self._bytes_at(at)
         if (tags & 0x80).any():
             return self._numbers(at)
         return tags.astype(np.int64), at + 1
@@ -257,10 +276,10 @@ class Wire:
 
         Behind a number that does not end lies an offset beyond all bytes.
         """
-        short = self.bytes[at]
+        short = self._bytes_at(at)
         if not (short & 0x80).any():
             return short.astype(np.int64), at + 1
-        word = self._words[at]
+        word = self.words(at)
         top = ~word & _TOP_BITS
         below = (top & (~top + _ONE)) - _ONE
         after = at + ((np.bitwise_count(below).astype(np.int64) + 1) >> 3)
@@ -270,7 +289,7 @@ class Wire:
         long = np.flatnonzero(top == 0)
         if long.size:
             begin = at[long]
-            ninth, tenth = self.bytes[begin + 8], self.bytes[begin + 9]
+            ninth, tenth = self._bytes_at(begin + 8), self._bytes_at(begin + 9)
             value[long] |= (ninth & 0x7F).astype(np.int64) << 56
             value[long] |= (np.where(ninth & 0x80, tenth, 0)).astype(np.int64) << 63
             ten = np.where(tenth & 0x80, self.size + _PADDING, begin + 10)
