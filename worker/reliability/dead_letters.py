@@ -21,7 +21,7 @@ from worker.policy.recording import Recording
 class DeadLetter:
     """One attempt that failed for good; times are epoch seconds."""
 
-    id: str  # the task id of the message
+    id: str  # the task id of the message; the task's name for a tick
     task: str
     args: list[Any]
     attempt: int

@@ -88,7 +88,8 @@ class Shell:
             dead_letters.park(
                 world.redis,
                 dead_letters.DeadLetter(
-                    id=request.id,
+                    # A tick that fails each time is one letter, not one each 15 s.
+                    id=request.id if row.max_retries else self.name,
                     task=self.name,
                     args=list(args),
                     attempt=attempt.attempt,

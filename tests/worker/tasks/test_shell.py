@@ -161,6 +161,15 @@ def test_what_cannot_work_is_parked_with_its_reason(bench: Bench, what: str) -> 
     assert bench.outcomes(after, attempts=1) == [Outcome.SUCCEEDED]
 
 
+def test_a_tick_that_fails_each_time_leaves_one_letter(bench: Bench) -> None:
+    for _ in range(2):
+        task_id = bench.send("probe_early", next(_SLOTS), "hold a bug")
+        assert bench.outcomes(task_id, attempts=1) == [Outcome.FAILED]
+
+    letters = [each.id for each in dead_letters.listed(bench.redis, task="probe_early")]
+    assert letters == ["probe_early"]
+
+
 def test_a_killed_childs_message_is_tried_again_within_bounds(bench: Bench) -> None:
     task_id = bench.send("probe_late", "die")
 
