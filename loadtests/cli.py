@@ -55,10 +55,10 @@ def rig(
     ] = False,
 ) -> None:
     """Start the stand-in world; with -- COMMAND, run it inside and end with it."""
-    from loadtests.rig.city import SCALES
     from loadtests.rig.command import check_command, run_inside
     from loadtests.rig.folder import RigError
     from loadtests.rig.rig import rig as world_of
+    from loadtests.rig.scales import SCALES
 
     if scale not in SCALES:
         raise RigError(f"no scale {scale}: there are {', '.join(SCALES)}")

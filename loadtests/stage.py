@@ -12,7 +12,7 @@ from loadtests.control import Control
 from loadtests.processes import BEAT, Processes
 from loadtests.progress import Steps
 from loadtests.recorder import Recorder
-from loadtests.rig.city import SCALES
+from loadtests.rig.scales import SCALES
 from loadtests.rig.folder import RigError
 from loadtests.rig.rig import Rig, rig
 from worker.errors import UsageError

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from loadtests.rig.city import SERVICES, SMALL, City, Line, Pattern, Scale
+from loadtests.rig.city import City, Line, Pattern
+from loadtests.rig.scales import SERVICES, SMALL, Scale
 from loadtests.rig.streamed_zip import StreamedZip
 
 BLOCK_BYTES = 1 << 20

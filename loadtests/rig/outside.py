@@ -16,7 +16,6 @@ from loadtests.rig import http
 from loadtests.rig.apns import Apns
 from loadtests.rig.apple import Team
 from loadtests.rig.certificate import write_certificate
-from loadtests.rig.city import Scale
 from loadtests.rig.clock import SYDNEY, Clock
 from loadtests.rig.faults import Fault, Faults
 from loadtests.rig.folder import RigError
@@ -24,6 +23,7 @@ from loadtests.rig.handover import FAILED, Asked, Ready
 from loadtests.rig.links import Link, endpoint, through
 from loadtests.rig.nsw import Nsw
 from loadtests.rig.recorded import Recorded
+from loadtests.rig.scales import Scale
 from loadtests.rig.switchboard import Switchboard
 from loadtests.rig.synthetic import Synthetic
 from loadtests.rig.world import Outside, Source

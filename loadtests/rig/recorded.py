@@ -17,7 +17,6 @@ from pathlib import Path
 from google.protobuf.message import DecodeError
 from google.transit.gtfs_realtime_pb2 import FeedEntity
 
-from loadtests.rig.city import Scale
 from loadtests.rig.clock import SYDNEY, Clock
 from loadtests.rig.feeds import synthetic_bundle
 from loadtests.rig.folder import RigError
@@ -29,6 +28,7 @@ from loadtests.rig.redate import (
     runs_on,
     shifted,
 )
+from loadtests.rig.scales import Scale
 from worker.policy.feeds import FEEDS, Feed
 
 DEFAULT_MODE = "buses"

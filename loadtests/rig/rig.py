@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from loadtests.rig.city import SMALL, Scale
 from loadtests.rig.folder import RigError, comes_up
 from loadtests.rig.handover import APNS_RTT_S, FAILED, Asked, Ready
+from loadtests.rig.scales import SMALL, Scale
 from loadtests.rig.servers import Servers, servers
 
 ROOT = Path(__file__).resolve().parents[2]

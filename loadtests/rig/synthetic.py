@@ -14,10 +14,11 @@ from google.transit.gtfs_realtime_pb2 import (
     VehiclePosition,
 )
 
-from loadtests.rig.city import MODES, SERVICES, SMALL, City, Line, Scale, Trip
+from loadtests.rig.city import City, Line, Trip
 from loadtests.rig.clock import Clock, midnight, service_days
 from loadtests.rig.feeds import synthetic_bundle
 from loadtests.rig.publication import Entity
+from loadtests.rig.scales import MODES, SERVICES, SMALL, Scale
 from worker.policy.feeds import Feed
 
 AHEAD_S = 1800

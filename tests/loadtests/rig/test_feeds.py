@@ -9,8 +9,9 @@ from pathlib import Path
 import gtfs_kit
 import pytest
 
-from loadtests.rig.city import NSW, SMALL, City, Scale
+from loadtests.rig.city import City
 from loadtests.rig.feeds import synthetic_bundle
+from loadtests.rig.scales import NSW, SMALL, Scale
 from loadtests.rig.streamed_zip import StreamedZip
 
 DAY = date(2026, 11, 24)
