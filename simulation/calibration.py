@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -72,6 +73,7 @@ def calibrate(run: Run, *, strict: bool = True) -> Calibration:
         ),
         beat_lag_s=_beat_lags(run.records.tasks, policy),
         arrivals=arrival_shares(attempts, run.records.deliveries),
+        blind=blind_polls(attempts, run.records.deliveries),
         memory_mib=_memory(run),
         complaints=tuple(wrong),
     )
@@ -134,8 +136,9 @@ def demands_of(attempts: Sequence[TaskRecord], policy: Policy) -> dict[str, Task
 
 
 def units_of(record: TaskRecord) -> int:
-    """Notifications that an attempt dealt with, as its detail says; else 0."""
-    return int(record.detail.get("notifications", 0) or 0)
+    """Notifications that an attempt made, or claimed to send; else 0."""
+    made = (record.detail.get(name) for name in ("notifications", "claimed"))
+    return next((int(count) for count in made if count), 0)
 
 
 def demand_of(records: Sequence[TaskRecord]) -> TaskDemand:
@@ -243,6 +246,33 @@ def arrival_shares(
         return 0.0, 1.0
     first = min(1.0, float(np.median(firsts)))
     return first, min(1.0, max(first, float(np.median(lasts))))
+
+
+def blind_polls(
+    attempts: Sequence[TaskRecord], deliveries: Sequence[Delivery]
+) -> tuple[int, int]:
+    """(blind, judged) polls: of those that could have brought news, how many did not.
+
+    A poll asks for the feeds that are due; a feed that is slowed down, refused or
+    broken is not asked, and riders wait for a later poll. A poll is judged when delays
+    were published before it that no earlier poll had brought.
+    """
+    starts = sorted(
+        record.finished_at - record.service_s
+        for record in attempts
+        if record.task == POLL and record.outcome is Outcome.SUCCEEDED
+    )
+    matched: dict[float, float] = {}
+    for push in deliveries:
+        if push.arrived_at is not None:
+            at = push.published_at
+            matched[at] = min(push.matched_at, matched.get(at, np.inf))
+    blind = judged = 0
+    for start, following in pairwise((*starts, np.inf)):
+        waiting = [m for at, m in matched.items() if at < start < m]
+        judged += bool(waiting)
+        blind += bool(waiting) and min(waiting) > following
+    return blind, judged
 
 
 def _sync(run: Run, attempts: Sequence[TaskRecord]) -> TaskDemand:

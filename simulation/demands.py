@@ -46,7 +46,8 @@ class Calibration:
 
     ``beat_lag_s``: samples of published minus slot. ``arrivals``: shares of a sender's
     time at which its first and last push have arrived. ``memory_mib``: label -> peak of
-    what the run's gauges saw. ``complaints``: why the run should not be trusted.
+    what the run's gauges saw. ``blind``: polls that brought no news though there was
+    some, and polls that could have. ``complaints``: why the run should not be trusted.
     """
 
     run: str
@@ -56,6 +57,7 @@ class Calibration:
     beat_lag_s: tuple[float, ...]
     arrivals: tuple[float, float]
     memory_mib: Mapping[str, float]
+    blind: tuple[int, int] = (0, 0)
     complaints: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
@@ -69,6 +71,7 @@ class Calibration:
             "beat_lag_s": float(np.median(self.beat_lag_s)),
             "arrivals": list(self.arrivals),
             "memory_mib": dict(self.memory_mib),
+            "blind_polls": list(self.blind),
             "complaints": list(self.complaints),
             "demands": {
                 name: {

@@ -189,6 +189,7 @@ def _columns(layout: Layout, tables: Tables) -> tuple[Any, ...]:
         ),
         layout.batch_size,
         layout.streams,
+        tables.blind,
     )  # fmt: skip
 
 
@@ -197,7 +198,7 @@ def _loop(columns: Any, capacity: int) -> Any:
     (
         start_at, end_at, tick_at, tick_task, onset_at, outbox, windows, task_queue,
         rows, io, cpu, rss, luck, fails, lengths, per_unit, cycles, pools, cores,
-        machine, batch_size, streams,
+        machine, batch_size, streams, blind,
     ) = columns  # fmt: skip
     parent_s, between_s, respawn_s = machine
     pool_count, queue_count = cycles.shape
@@ -413,6 +414,11 @@ def _loop(columns: Any, capacity: int) -> Any:
             units[who] = m_last[message] - m_first[message]
             if rows[task, 7] == 1:
                 snapshot[who] = np.searchsorted(onset_at, now, side="right")
+                place = (
+                    m_number[message] + m_attempt[message] * RETRY_STRIDE
+                ) % lengths[task]
+                if luck[task, place] < blind:
+                    snapshot[who] = 0
             elif rows[task, 7] == 2:
                 snapshot[who] = seen
                 units[who] = max(0, outbox[seen] - outbox[matched])

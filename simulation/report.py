@@ -218,14 +218,19 @@ def _triggers(rules: Sequence[Mapping[str, Any]]) -> Section:
     return {
         "title": "Predicted: when to add what",
         "says": "hits: of modelled hours with more than 5 % late pushes. The platform "
-        "has no autoscaling: a rule is an alarm that says what to add.",
-        "columns": ("rule", "signal", "above", "for s", "hits", "false/week"),
+        "has no autoscaling: a rule is an alarm that says what to add. late, then: "
+        "pushes of all storm hours without the rule, and with a child added, ready a "
+        "minute after it fires.",
+        "columns": (
+            "rule", "signal", "above", "for s", "hits", "false/week", "late", "then",
+        ),
         "rows": [
             (
                 rule["name"], rule["signal"], _number(rule["threshold"]),
                 f"{rule['sustain_s']:.0f}",
                 "-" if rule["hit_rate"] is None else f"{rule['hit_rate']:.0%}",
                 _number(rule["false_alarms_per_week"]),
+                *(_share(rule[name]) for name in ("late_before", "late_after")),
             )
             for rule in rules
         ],
@@ -259,6 +264,10 @@ def _cost(cost: Mapping[str, Any], figure: str | None) -> Section:
 def _percent(value: float, sign: str = "+") -> str:
     """A share for people; beyond 999 % its size says nothing."""
     return f"{value:{sign}.1%}" if abs(value) < 10 else "> 999%"
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"
 
 
 def _number(value: float | None) -> str:

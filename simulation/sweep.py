@@ -16,7 +16,7 @@ from simulation.demands import (
     TaskDemand,
     assumed_sync,
 )
-from simulation.engine import simulate
+from simulation.engine import Growth, simulate
 from simulation.engine.outside import POLL
 from simulation.engine.recorded import pushes, task_records
 from simulation.gauges import feed_age_s, gauges, instants
@@ -130,6 +130,7 @@ def hour(
     seed: int,
     replication: int,
     gauges_every_s: float | None = None,
+    growth: Sequence[Growth] = (),
 ) -> Hour:
     """Simulate one hour and measure it; with gauges where a period is given."""
     tables = tables_of(
@@ -140,7 +141,7 @@ def hour(
         replication=replication,
         machine=machine,
     )
-    result = simulate(layout, tables)
+    result = simulate(layout, tables, growth=growth)
     records = task_records(result.journal, layout)
     seen = Recorded(
         tasks=records,
@@ -163,6 +164,13 @@ def hour(
     age = feed_age_s(records, POLL, instants(tables.start_at, tables.end_at, 5.0))
     measures = {
         "late_push_fraction": late,
+        "violation_minutes": float(
+            len(
+                np.unique(
+                    arrived[due][arrived[due] - published[due] > LATE_PUSH_S] // 60
+                )
+            )
+        ),
         "p50_push_s": _quantile(took, 0.50),
         "p95_push_s": _quantile(took, 0.95),
         "p99_push_s": _quantile(took, 0.99),

@@ -130,7 +130,7 @@ class Tables:
     ``onset_riders``: a line's delay is published in the feed, and how many riders it
     concerns. ``windows``: when the outside is slow or down.
     ``arrivals``: the shares of a sender's time after which its first and its last push
-    have arrived.
+    have arrived. ``blind``: share of polls that bring no news, by the poll's luck.
     """
 
     start_at: float
@@ -143,6 +143,7 @@ class Tables:
     onset_riders: Sequence[int] = ()
     windows: tuple[Window, ...] = field(default=())
     arrivals: tuple[float, float] = (0.0, 1.0)
+    blind: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.end_at > self.start_at:

@@ -47,7 +47,10 @@ class Metric:
 
 
 def _share(q: float) -> Callable[[Floats, float], float]:
-    return lambda values, _: float(np.quantile(values, q)) if len(values) else np.nan
+    # Higher, not between: a push that never came counts as infinitely late.
+    return lambda values, _: (
+        float(np.quantile(values, q, method="higher")) if len(values) else np.nan
+    )
 
 
 def _mean(values: Floats, _: float) -> float:
@@ -338,6 +341,8 @@ def _undecided(row: Comparison, reason: str) -> Comparison:
 def _relative(predicted: float, measured: float) -> float:
     if measured == predicted:
         return 0.0
+    if np.isinf(measured):
+        return -1.0
     return (predicted - measured) / measured if measured else np.inf
 
 

@@ -131,6 +131,7 @@ def tables_of(
         onset_riders=[riders for _, riders in happenings.onsets],
         windows=happenings.windows,
         arrivals=calibration.arrivals,
+        blind=_blind(calibration, (seed, replication), uncertain=uncertain),
     )
 
 
@@ -176,6 +177,17 @@ def slots(row: Every | Daily, start_at: float, end_at: float) -> Floats:
         if at >= start_at:
             due.append(at)
         day += timedelta(days=1)
+
+
+def _blind(calibration: Calibration, seeds: Sequence[int], *, uncertain: bool) -> float:
+    """The share of blind polls; drawn from what so few polls leave open (Jeffreys)."""
+    blind, judged = calibration.blind
+    if not judged:
+        return 0.0
+    if not uncertain:
+        return blind / judged
+    rng = stream(*seeds, "blind")
+    return float(rng.beta(blind + 0.5, judged - blind + 0.5))
 
 
 def _ticks(

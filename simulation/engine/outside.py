@@ -49,8 +49,11 @@ class Outside(Behaviours):
     def begin(self, message: Message) -> None:
         """Note what this attempt sees: the feed as served, the delays as cached."""
         if message.task.name == POLL:
-            self._fetched[message.number] = bisect_right(
-                self._tables.onset_at, self._env.now
+            luck = self._tables.streams[POLL].jitter(message.number, message.attempt)
+            self._fetched[message.number] = (
+                0
+                if luck < self._tables.blind
+                else bisect_right(self._tables.onset_at, self._env.now)
             )
         elif message.task.name == MATCH:
             self._snapshot[message.number] = self._seen

@@ -93,9 +93,10 @@ def _deliveries(
 ) -> list[Delivery]:
     """One delivery a rider: sent one after the other between the batch's instants.
 
-    A rider of an onset that was matched, or should have been, but whose push was not
-    sent by the end is left out, as he is in a real run's records.
+    A rider whose push was not sent by the end has a delivery that never arrived, as he
+    has in a real run's records.
     """
+    left = dict(enumerate(tables.onset_riders))
     serial = count()
     deliveries = []
     for batch in batches:
@@ -103,6 +104,7 @@ def _deliveries(
         gap_s = (batch.last_at - batch.first_at) / total
         at = batch.first_at
         for onset, riders in batch.portions:
+            left[onset] -= riders
             for _ in range(riders):
                 at += gap_s
                 deliveries.append(
@@ -115,4 +117,17 @@ def _deliveries(
                         outcome="sent",
                     )
                 )
+    for onset, riders in left.items():
+        published_at = tables.onset_at[onset]
+        deliveries += [
+            Delivery(
+                notification_id=f"{onset}-{next(serial)}",
+                published_at=published_at,
+                matched_at=matched_at.get(onset, tables.end_at),
+                sent_at=None,
+                arrived_at=None,
+                outcome="lost",
+            )
+            for _ in range(riders)
+        ]
     return deliveries

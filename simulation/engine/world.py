@@ -1,10 +1,11 @@
 """The whole model: beat, broker, pools and children, and the outside."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from simpy import Environment
+from simpy import Environment, Event
 
 from simulation.engine.beat import beat
 from simulation.engine.behaviours import Behaviours
@@ -33,6 +34,15 @@ class Result:
     inside: int
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Growth:
+    """From ``at`` on a pool has ``children`` more: what a scaling rule has added."""
+
+    at: float
+    pool: str
+    children: int
+
+
 class World:
     """Everything that children share: the clock, the broker, the cores, the journal."""
 
@@ -43,6 +53,7 @@ class World:
         *,
         prefetch: int = 0,
         order: Order = "round_robin",
+        growth: Sequence[Growth] = (),
         behaviours: "Callable[[World], Behaviours] | None" = None,
     ) -> None:
         self.env = Environment(initial_time=tables.start_at)
@@ -70,10 +81,21 @@ class World:
             processor = shared or Processor(self.env, layout.vcpu[row.name])
             rivals = layout.children if shared else row.children
             self._pools.append(pool)
-            self._children += [
-                Child(self, pool, processor, name=f"{row.name}-{number}", rivals=rivals)
-                for number in range(row.children)
-            ]
+            more = [each for each in growth if each.pool == row.name]
+            most = rivals + sum(each.children for each in more)
+
+            def hire(
+                count: int, pool: Pool = pool, cores: Processor = processor,
+                rivals: int = most,
+            ) -> None:  # fmt: skip
+                for _ in range(count):
+                    name = f"{pool.row.name}-{len(self._children)}"
+                    child = Child(self, pool, cores, name=name, rivals=rivals)
+                    self._children.append(child)
+
+            hire(row.children)
+            for each in more:
+                self.env.process(self._grow(each, hire))
 
     def publish(self, task: str, portions: tuple[Portion, ...] = ()) -> None:
         """Publish a message of ``task`` now."""
@@ -107,6 +129,12 @@ class World:
             + sum(child.busy for child in self._children)
         )
 
+    def _grow(
+        self, growth: Growth, hire: Callable[[int], None]
+    ) -> Generator[Event, Any, None]:
+        yield self.env.timeout(growth.at - self.env.now)
+        hire(growth.children)
+
     def _transit_app(self) -> Behaviours:
         return Outside(
             self.env,
@@ -118,6 +146,14 @@ class World:
         )
 
 
-def simulate(layout: Layout, tables: Tables, *, prefetch: int = 0) -> Result:
-    """Run the tables on a layout; ``prefetch`` messages reserved per child."""
-    return World(layout, tables, prefetch=prefetch).run()
+def simulate(
+    layout: Layout,
+    tables: Tables,
+    *,
+    prefetch: int = 0,
+    growth: Sequence[Growth] = (),
+) -> Result:
+    """Run the tables on a layout; ``prefetch`` messages reserved per child, ``growth``
+    what is added on the way.
+    """
+    return World(layout, tables, prefetch=prefetch, growth=growth).run()
