@@ -8,11 +8,13 @@ import multiprocessing
 import os
 import random
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib import import_module
 from itertools import cycle
 from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Event, Thread
+from typing import cast
 
 from google.transit.gtfs_realtime_pb2 import FeedMessage
 from redis import Redis
@@ -32,7 +34,7 @@ _BASELINE = "ParseFromString + one SET"
 _SNAPSHOTS = "realtime/*/GTFS_TU*.pb.gz"
 _TRIPS, _STOPS_A_TRIP, _STOP_IDS, _ROUTES = 7_200, 28, 33_000, 2_700
 _SERVICE_TIME = 1_598_911_200
-_TICKS = 5
+_TICKS, _READS = 5, 200
 
 
 def rows(redis_url: str, data: Path | None) -> Iterator[Row]:
@@ -75,8 +77,8 @@ def _times(redis: Redis, bodies: list[bytes]) -> Iterator[Row]:
     _take(redis, bodies[0], Held())
     held = store.held(redis, [_FEED.name])[_FEED.name]
     slices_of = keys.live(_FEED.name, "routes")
-    sizes = {route: redis.hstrlen(slices_of, route) for route in redis.hkeys(slices_of)}
-    by_size = sorted(sizes, key=lambda route: sizes[route])
+    sizes = cast(dict[bytes, bytes], redis.hgetall(slices_of))
+    by_size = sorted(sizes, key=lambda route: len(sizes[route]))
     unchanged, bare = medians(
         [
             lambda: _take(redis, bodies[0], held),
@@ -98,15 +100,13 @@ def _times(redis: Redis, bodies: list[bytes]) -> Iterator[Row]:
         ("largest", by_size[-1]),
     ):
         (one,) = medians(
-            [lambda route_id=route.decode(): read.route(redis, route_id)],  # type: ignore[misc]
-            repeats=200,
-            warm=10,
+            [partial(read.route, redis, route.decode())], repeats=_READS, warm=10
         )
         yield Row(
             name=f"realtime_read_{name}_route",
             value=one,
             unit="ms",
-            repeats=200,
+            repeats=_READS,
             target=1.0,
         )
 
@@ -131,7 +131,7 @@ def _memory(redis_url: str, body: bytes) -> Row:
 
 
 def _grow(pipe: Connection, redis_url: str) -> None:
-    """Be a child: say how much memory is private when idle, and at most in some ticks."""
+    """Be a child: tell its private memory when idle, and at most in some ticks."""
     os.environ["REDIS_URL"] = redis_url
     import_module("worker.app")
     with redis_client.connect(redis_url, policy=POLICY) as redis:
