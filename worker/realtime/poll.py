@@ -89,6 +89,7 @@ class Tick:
         self._held: dict[str, Held] = {}
         self._report: dict[str, Polled] = {}
         self._tokens: dict[str, str] = {}
+        self._left: set[str] = set()
 
     def run(self, *, everything: bool = False) -> list[Polled]:
         """Ask the feeds that are due (or all); one row for each that was meant."""
@@ -149,6 +150,7 @@ class Tick:
             await asyncio.sleep(grant.wait_s)
 
     def _sent(self, feed: str) -> None:
+        self._left.add(feed)
         quota.sent(self._redis, self._tokens[feed], now_s=self._clock())
 
     def _handle(self, answer: Answer) -> None:
@@ -200,7 +202,8 @@ class Tick:
         elif answer.problem in ("unauthorized", "refused"):
             # Asking again at once cannot help, and every try costs quota.
             pause_s = max(pause_s, self._policy.realtime.breaker_open_max_s)
-        else:
+        elif feed in self._left or answer.problem != "deadline":
+            # Whoever only waited for a token says nothing about the feed.
             breaker.failed(
                 self._redis, feed, self._rule, now_s=now_s, retry_after_s=pause_s
             )

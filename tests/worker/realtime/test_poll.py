@@ -156,6 +156,20 @@ def test_a_second_process_does_not_probe_at_the_same_time(redis, tick, clock, fe
     assert rows[FEED].outcome == "breaker"
 
 
+def test_a_feed_that_only_waited_for_its_turn_did_not_fail(redis, clock, only):
+    class Busy(Outside):
+        async def _fetch(self, paths, admit, sent, handle):
+            handle(Answer(feed=FEED, seconds=7.0, problem="deadline"))
+
+    source = Busy({})
+    for _ in range(POLICY.realtime.breaker_failures):
+        policy = only(FEED)
+        row = poll.Tick(redis, source, policy, now=clock.now, clock=clock)
+        row.run(everything=True)
+
+    assert breaker.read(redis, [FEED], now_s=clock.at)[FEED].failures == 0
+
+
 def test_bodies_that_are_no_feed_count_as_failures(redis, tick, clock):
     for _ in range(POLICY.realtime.breaker_failures):
         rows, _ = tick({FEED: {"body": b"<html>maintenance</html>"}})
