@@ -1,7 +1,11 @@
 """What the worker's rooms are handed: clients of the session's servers."""
 
+from collections.abc import Iterator
+
+import httpx
 import pytest
 
+from loadtests.rig.rig import Rig, rig
 from worker.clients import redis as redis_client
 from worker.policy import POLICY
 
@@ -11,3 +15,19 @@ def redis(redis_url):
     """The worker's own Redis client, on an emptied server."""
     with redis_client.connect(redis_url, policy=POLICY) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def world() -> Iterator[Rig]:
+    """The doubles of the outside, Apple among them."""
+    with rig(migrated=False, apns_rtt_s=0.005) as up:
+        yield up
+
+
+@pytest.fixture
+def apple(world) -> Iterator[httpx.Client]:
+    """The switchboard of Apple's double; nothing it was told outlives the test."""
+    with httpx.Client(base_url=world.control_url, timeout=30) as client:
+        client.post("/reset").raise_for_status()
+        yield client
+        client.post("/reset").raise_for_status()

@@ -72,10 +72,10 @@ class Apns:
     ) -> None:
         """Send what has no answer in ``said`` yet, and put each answer there.
 
-        One that Apple did not act on is sent once more on a new connection; what never
-        left keeps None. Right at any moment, also when left by an exception. Raises
-        TransientError when no connection can be made, PermanentError when the other
-        side is not Apple.
+        What was in flight when the connection ended is sent once more on a new one,
+        under the same apns-id; what never left keeps None. ``said`` is right at any moment,
+        also when this is left by an exception. Raises TransientError when no connection
+        can be made, PermanentError when the other side is not Apple.
         """
         requests = [
             Request(self._headers(each, token), each.payload) for each in notices
@@ -91,7 +91,9 @@ class Apns:
                     until=until,
                     ends=_ends_batch,
                 )
-                if all(answers) or not self._must_go():
+                answers = [None if _was_lost(each) else each for each in answers]
+                done = None not in answers or time.monotonic() >= until
+                if done or not self._must_go():
                     break
         finally:
             now = time.time()
@@ -185,6 +187,10 @@ def _tls(ca_file: Path | None) -> ssl.SSLContext:
 
 
 _DONE = Answer(200, "")
+
+
+def _was_lost(answer: Answer | None) -> bool:
+    return answer is not None and answer.reason == "Lost"
 
 
 def _ends_batch(answer: Answer) -> bool:

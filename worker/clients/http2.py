@@ -5,6 +5,7 @@ a first request. The `h2` library ends a connection at GOAWAY, although the peer
 still answers what it has begun; so GOAWAY is read here and never shown to it.
 """
 
+import select
 import socket
 import time
 from collections import deque
@@ -124,19 +125,26 @@ class Connection:
 
     def alive(self, *, idle_s: float, within_s: float) -> bool:
         """Whether it can be used; after ``idle_s`` of silence a PING proves it."""
-        if self.closed:
+        if self.closed or self.leaving:
             return False
-        if time.monotonic() - self.last_heard < idle_s:
-            return not self.leaving
         until = time.monotonic() + within_s
+        proved = time.monotonic() - self.last_heard < idle_s
         try:
-            self._h2.ping(b"is there")
-            while not self.leaving:
-                if any(isinstance(e, PingAckReceived) for e in self._heard(until)):
-                    return True
+            if not proved:
+                self._h2.ping(b"is there")
+            while not proved or self._speaks():
+                heard = self._heard(until)
+                proved |= any(isinstance(event, PingAckReceived) for event in heard)
+                if self.leaving:
+                    return False
         except (ConnectionError, TimeoutError):
             self.close()
-        return False
+        return not self.closed
+
+    def _speaks(self) -> bool:
+        """Whether something waits to be read: a GOAWAY, or the end."""
+        readable, _, _ = select.select([self._sock], [], [], 0)
+        return bool(readable)
 
     def close(self) -> None:
         """Close without waiting for the peer."""
@@ -191,7 +199,7 @@ class Connection:
             self.leaving = reason
             for stream in [s for s in self._flying if s > last_stream]:
                 events.append(
-                    StreamReset(stream, ErrorCodes.REFUSED_STREAM, remote_reset=True)
+                    StreamReset(stream_id=stream, error_code=ErrorCodes.REFUSED_STREAM)
                 )
         return events
 

@@ -168,7 +168,9 @@ class Sender:
             state="sent" if what is Verdict.SENT else "new" if waits else "failed",
             outcome=outcomes.outcome(said),
             sent_at=said.at if what is Verdict.SENT else None,
-            again_in_s=min(push.retry_s * 2 ** (claimed.attempt - 1), push.retry_max_s)
+            again_in_s=float(
+                min(push.retry_s * 2 ** (claimed.attempt - 1), push.retry_max_s)
+            )
             if waits
             else 0.0,
             unsent=what is Verdict.STOP,

@@ -10,11 +10,9 @@ from typing import Any
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
-import httpx
 import psycopg
 import pytest
 
-from loadtests.rig.rig import Rig, rig
 from worker.clients import postgres
 from worker.notifications.disruptions import Disruptions
 from worker.notifications.match import Matched, insert_notifications
@@ -200,19 +198,3 @@ def timetable(database, tmp_path: Path) -> None:
         load_version(
             db, [source], TIMETABLE, now=MONDAY_8, fence=lambda _: None, by_hand=True
         )
-
-
-@pytest.fixture(scope="session")
-def world() -> Iterator[Rig]:
-    """The doubles of the outside, Apple among them."""
-    with rig(migrated=False, apns_rtt_s=0.005) as up:
-        yield up
-
-
-@pytest.fixture
-def apple(world) -> Iterator[httpx.Client]:
-    """The switchboard of Apple's double; nothing it was told outlives the test."""
-    with httpx.Client(base_url=world.control_url, timeout=30) as client:
-        client.post("/reset").raise_for_status()
-        yield client
-        client.post("/reset").raise_for_status()

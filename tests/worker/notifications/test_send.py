@@ -1,0 +1,348 @@
+"""Sending to Apple's double, through every kind of answer and every kind of death."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from loadtests.rig.population import populate
+from worker import keys
+from worker.clients import postgres, token
+from worker.clients.apns import Apns
+from worker.clients.token import SigningKey
+from worker.errors import PermanentError, TransientError
+from worker.notifications import deliveries
+from worker.notifications.send import Sender
+from worker.notifications.sweep import sweep_outbox
+from worker.policy import POLICY
+
+ROOT = Path(__file__).resolve().parents[3]
+DYING = Path(__file__).with_name("sender_that_dies.py")
+
+
+@pytest.fixture
+def sender(world, database, redis):
+    """A sender to the double, over a connection of its own."""
+    there = world.environment
+    apns = Apns(
+        there["APNS_BASE_URL"],
+        there["APNS_TOPIC"],
+        Path(there["APNS_CA_FILE"]),
+        POLICY.push,
+    )
+    yield Sender(
+        policy=POLICY,
+        redis=redis,
+        postgres=lambda role: postgres.connect(database.url, role, POLICY),
+        apns=apns,
+        key=SigningKey(
+            pem=there["APNS_KEY"],
+            key_id=there["APNS_KEY_ID"],
+            team_id=there["APNS_TEAM_ID"],
+        ),
+    )
+    apns.close()
+
+
+@pytest.fixture
+def waiting(owner, match, happens):
+    """Makes notifications that wait, one a rider; their ids."""
+
+    def make(riders=1, seed=1):
+        populate(owner, users=riders, lines=["T1"], seed=seed)
+        now = datetime.now(UTC)
+        today = now.strftime("%Y%m%d")
+        ids = match(happens.late(now, service_date=today), now=now).ids
+        assert len(ids) == riders
+        return ids
+
+    return make
+
+
+def arrived(apple):
+    """Every push that reached the double, in order."""
+    found, after = [], 0
+    while True:
+        page = apple.get("/arrivals", params={"after": after, "wait_s": 0}).json()
+        if not page["arrivals"]:
+            return found
+        found += page["arrivals"]
+        after = page["next"]
+
+
+def break_apple(apple, kind, value=None, duration_s=60):
+    fault = {"target": "apns", "kind": kind, "duration_s": duration_s}
+    apple.post(
+        "/faults", json=fault if value is None else {**fault, "value": value}
+    ).raise_for_status()
+
+
+def refuse(apple, status, reason):
+    break_apple(apple, "status", {"status": status, "reason": reason, "share": 1.0})
+
+
+def states(riders):
+    return Counter((row["state"], row["outcome"]) for row in riders.told())
+
+
+def free_all(owner):
+    """What waits for its time or for a lease to end is due now."""
+    owner.execute("update app.notifications set due_at = now() - interval '1 second'")
+
+
+def test_a_batch_arrives_once_under_its_own_ids(sender, waiting, riders, apple, redis):
+    ids = waiting(30)
+
+    said = sender.send(ids)
+    again = sender.send(ids)
+
+    rows = {str(row["apns_id"]): row for row in riders.told()}
+    pushes = arrived(apple)
+    assert said == {"claimed": 30, "sent": 30}
+    assert again == {"claimed": 0}
+    assert {each["apns_id"] for each in pushes} == set(rows)
+    assert len(pushes) == 30
+    assert all(p["collapse_id"] == rows[p["apns_id"]]["collapse_id"] for p in pushes)
+    assert all(row["title"] == "Your line: 10 min late" for row in rows.values())
+    assert states(riders) == {("sent", "sent"): 30}
+    ((_, fields),) = redis.xrange(keys.DELIVERIES)
+    told = deliveries.parsed(fields)
+    assert {each.notification_id for each in told} == set(rows)
+    assert all(each.published_at <= each.matched_at <= each.sent_at for each in told)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"), [(410, "Unregistered"), (400, "BadDeviceToken")]
+)
+def test_a_dead_token_is_disabled_and_never_tried_again(
+    sender, waiting, riders, owner, apple, status, reason
+):
+    ids = waiting(3)
+    refuse(apple, status, reason)
+
+    sender.send(ids)
+    free_all(owner)
+    sender.send(ids)
+
+    assert states(riders) == {("failed", reason): 3}
+    gone = owner.execute("select disabled_reason from app.devices").fetchall()
+    assert gone == [(reason,)] * 3
+    assert len(arrived(apple)) == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"), [(429, "TooManyRequests"), (503, "ServiceUnavailable")]
+)
+def test_what_apple_puts_off_is_sent_later(
+    sender, waiting, riders, owner, apple, status, reason
+):
+    ids = waiting(3)
+    refuse(apple, status, reason)
+    sender.send(ids)
+    apple.delete("/faults")
+
+    assert states(riders) == {("new", reason): 3}
+    assert sender.send(ids) == {"claimed": 0}
+    free_all(owner)
+    assert sender.send(ids) == {"claimed": 3, "sent": 3}
+
+
+def test_a_refused_provider_stops_all_senders_and_loses_nothing(
+    sender, waiting, riders, owner, apple, redis
+):
+    ids = waiting(20)
+    refuse(apple, 403, "InvalidProviderToken")
+
+    with pytest.raises(PermanentError, match="InvalidProviderToken"):
+        sender.send(ids)
+    paused = sender.send(ids)
+
+    assert "InvalidProviderToken" in paused["paused"]
+    assert redis.ttl(keys.APNS_PAUSED) <= POLICY.push.paused_s
+    assert len(arrived(apple)) == 1
+    assert owner.execute(
+        "select count(*) from app.devices where disabled_at is not null"
+    ).fetchone() == (0,)
+    apple.delete("/faults")
+    redis.delete(keys.APNS_PAUSED)
+    free_all(owner)
+    assert sender.send(ids) == {"claimed": 20, "sent": 20}
+
+
+def test_an_expired_provider_token_is_renewed_once(
+    sender, waiting, riders, apple, redis, world
+):
+    ids = waiting(5)
+    old = token.current(redis, sender.key, POLICY.push, now=lambda: time.time() - 3_660)
+    name = keys.apns_token(sender.key.key_id)
+    redis.set(name, redis.get(name).replace(
+        f'"issued_at": {old.issued_at}'.encode(),
+        f'"issued_at": {time.time() - 1_300}'.encode(),
+    ))  # fmt: skip
+
+    assert sender.send(ids) == {"claimed": 5, "sent": 5}
+    reasons = [each["reason"] for each in arrived(apple)]
+    assert reasons == ["ExpiredProviderToken"] + [""] * 5
+
+
+def test_a_mistake_of_ours_fails_and_is_said(sender, waiting, riders, apple):
+    ids = waiting(2)
+    refuse(apple, 413, "PayloadTooLarge")
+
+    with pytest.raises(PermanentError, match="PayloadTooLarge"):
+        sender.send(ids)
+
+    assert states(riders) == {("failed", "PayloadTooLarge"): 2}
+
+
+@pytest.mark.parametrize("kind", ["goaway", "cut"])
+def test_a_connection_that_ended_is_replaced(sender, waiting, apple, kind):
+    ids = waiting(40)
+
+    sender.send(ids[:20])
+    break_apple(apple, kind)
+    said = sender.send(ids[20:])
+
+    assert said == {"claimed": 20, "sent": 20}
+    assert len(arrived(apple)) == 40
+
+
+def test_streams_that_are_reset_are_tried_again(sender, waiting, riders, owner, apple):
+    ids = waiting(20)
+    break_apple(apple, "reset", 1.0)
+    sender.send(ids)
+    apple.delete("/faults")
+    assert states(riders) == {("new", "Reset"): 20}
+
+    free_all(owner)
+    assert sender.send(ids) == {"claimed": 20, "sent": 20}
+
+
+def test_when_apple_cannot_be_reached_the_rows_are_free_at_once(
+    sender, waiting, riders, world
+):
+    ids = waiting(3)
+    away = Apns("https://127.0.0.1:1", "topic", None, POLICY.push)
+
+    with pytest.raises(TransientError, match="cannot be reached"):
+        Sender(
+            policy=POLICY,
+            redis=sender.redis,
+            postgres=sender.postgres,
+            apns=away,
+            key=sender.key,
+        ).send(ids)
+
+    assert sender.send(ids) == {"claimed": 3, "sent": 3}
+
+
+def test_a_certificate_that_is_not_apples_is_a_permanent_error(world):
+    stranger = Apns(world.environment["APNS_BASE_URL"], "topic", None, POLICY.push)
+
+    with pytest.raises(PermanentError, match="not trusted"):
+        stranger.send([], "token", [None])
+
+
+def test_the_sweep_finds_lost_messages_and_ends_what_is_late(
+    sender, waiting, owner, redis
+):
+    waiting(5)
+    owner.execute(
+        "update app.notifications set hinted_at = now() - interval '1 minute'"
+    )
+    owner.execute(
+        "update app.notifications set expires_at = now() - interval '1 second' "
+        "where id = (select min(id) from app.notifications)"
+    )
+    published = []
+
+    with sender.postgres("upkeep") as db:
+        said = sweep_outbox(
+            db, redis, lambda task, ids: published.append((task, len(ids))), POLICY
+        )
+
+    assert said == {"expired": 1, "swept": 4}
+    assert published == [("apns_worker", 4)]
+    ((_, fields),) = redis.xrange(keys.DELIVERIES)
+    assert [each.outcome for each in deliveries.parsed(fields)] == ["expired"]
+
+
+SHORT_LEASE = (
+    "tasks.apns_worker.soft_time_limit_s=1",
+    "tasks.apns_worker.time_limit_s=2",
+    "push.claim_margin_s=0",
+)
+BATCH = POLICY.push.batch_size
+DEATHS = (
+    ("before the claim", 2),
+    ("claimed, not committed", 2),
+    ("claimed, not sent", 2),
+    ("half sent", 150),
+    ("sent, not marked", 2),
+    ("marked, not committed", 2),
+    ("committed, not said", 2),
+    ("said", 2),
+)
+
+
+def sent_until_death(environment, *death):
+    """Run a sender to its end; its exit code."""
+    command = [sys.executable, str(DYING), *map(str, death)]
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, timeout=150, check=False
+    ).returncode
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("riders_in_all", [10_000])
+def test_a_sender_killed_at_each_step_loses_nothing(
+    waiting,
+    riders,
+    owner,
+    apple,
+    world,
+    database,
+    redis_url,
+    riders_in_all,
+    record_property,
+):
+    waiting(riders_in_all)
+    environment = {
+        **os.environ,
+        **world.environment,
+        "PYTHONPATH": str(ROOT),
+        "REDIS_URL": redis_url,
+        "DATABASE_URL": database.url,
+        "POLICY_SET": " ".join(SHORT_LEASE),
+    }
+
+    for death in DEATHS:
+        assert sent_until_death(environment, *death) == -signal.SIGKILL
+        free_all_dead_claims(owner)
+    assert sent_until_death(environment) == 0
+
+    rows = {str(row["apns_id"]): row for row in riders.told()}
+    pushes = arrived(apple)
+    times = Counter(each["apns_id"] for each in pushes)
+    duplicates = len(pushes) - len(times)
+    record_property("sent_twice", duplicates)
+    assert states(riders) == {("sent", "sent"): riders_in_all}
+    assert set(times) == set(rows)
+    assert 0 < duplicates <= 4 * BATCH
+    assert max(times.values()) <= 2
+    assert all(p["collapse_id"] == rows[p["apns_id"]]["collapse_id"] for p in pushes)
+
+
+def free_all_dead_claims(owner):
+    """As if the leases of the dead sender had run out, without waiting for them."""
+    owner.execute(
+        "update app.notifications set due_at = now() - interval '1 second' "
+        "where state = 'sending'"
+    )
