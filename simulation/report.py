@@ -13,6 +13,7 @@ from rich.table import Table
 
 from simulation import plots
 from simulation.plan import Plan, verdicts
+from simulation.validation import Comparison
 from worker.policy import POLICY
 from worker.policy.objectives import LATE_PUSH_S
 
@@ -177,7 +178,7 @@ def _validation(plan: Plan, figure: str | None) -> Section:
                 f"{row.run}: {row.metric}" if several else row.metric,
                 _number(row.measured), _number(row.predicted),
                 f"{_number(row.interval[0])} to {_number(row.interval[1])}",
-                _percent(row.relative_error), _percent(row.threshold, sign=""),
+                _percent(row.relative_error), _allowed(row),
                 row.verdict,
             )
             for row in plan.comparisons
@@ -261,9 +262,16 @@ def _cost(cost: Mapping[str, Any], figure: str | None) -> Section:
     }  # fmt: skip
 
 
-def _percent(value: float, sign: str = "+") -> str:
+def _allowed(row: Comparison) -> str:
+    """The threshold; as a difference where the floor is more than the share."""
+    if row.floor > row.threshold * abs(row.measured):
+        return f"±{_number(row.floor)}"
+    return f"{row.threshold:.0%}"
+
+
+def _percent(value: float) -> str:
     """A share for people; beyond 999 % its size says nothing."""
-    return f"{value:{sign}.1%}" if abs(value) < 10 else "> 999%"
+    return f"{value:+.1%}" if abs(value) < 10 else "> 999%"
 
 
 def _share(value: float | None) -> str:

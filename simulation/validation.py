@@ -26,9 +26,8 @@ PERIOD_S = 15.0
 """What happens within one poll period happens together."""
 FEWEST_CLUSTERS = 4
 SNAP_S = 1.0
+ALIKE = 4
 RESAMPLES = 400
-ENOUGH = 20_000
-"""Predicted values that a bootstrap draws from: more make it slow, not better."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,6 +99,7 @@ class Comparison:
     ``interval`` holds 95 % of what the model says such a run would show (the spread of
     replications); ``measured_interval`` is the run's own, by bootstrap over clusters;
     ``error_interval`` is that of the relative error, both sides resampled together.
+    A difference below ``floor``, in the metric's unit, is within whatever its share.
     """
 
     metric: str
@@ -113,6 +113,7 @@ class Comparison:
     threshold: float
     verdict: Verdict
     reason: str
+    floor: float = 0.0
 
     @property
     def covered(self) -> bool:
@@ -131,6 +132,7 @@ class Comparison:
             "relative_error": _plain(self.relative_error),
             "error_interval": [_plain(end) for end in self.error_interval],
             "threshold": self.threshold,
+            "floor": self.floor,
             "covered": self.covered,
             "verdict": self.verdict,
             "reason": self.reason,
@@ -145,7 +147,7 @@ def predict(
     seed: int = 1,
 ) -> list[Recorded]:
     """Replications of the run on the model: its input, its policy, its canary's cores;
-    nothing else of it is read.
+    nothing else of it is read. ``ALIKE`` in a row share a belief about the demands.
     """
     layout = Layout.of(policy_of(run))
     happenings = Happenings.recorded(run)
@@ -166,6 +168,7 @@ def predict(
                     layout,
                     seed=seed,
                     replication=replication,
+                    belief=replication // ALIKE,
                     machine=machine,
                 ),
             ),
@@ -196,17 +199,14 @@ def _compare(
     seconds = run.records.duration_s
     models = [metric.values(prediction) for prediction in predictions]
     each = np.array([metric.figure(model.values, seconds) for model in models])
-    predicted = metric.figure(
-        np.concatenate([model.values for model in models]), seconds * len(models)
+    # The middle one of all replications; a quantile may lie beyond every push.
+    predicted = float(np.quantile(each, 0.5, method="higher"))
+    beliefs = [_pooled(models[k : k + ALIKE]) for k in range(0, len(models), ALIKE)]
+    real = _snapped(
+        metric.values(run.records), np.concatenate([m.clusters for m in models])
     )
-    few = models[: max(3, ENOUGH // max(1, len(models[0].values)))]
-    pooled = Clustered(
-        values=np.concatenate([model.values for model in few]),
-        clusters=np.concatenate([model.clusters for model in few]),
-    )
-    real = _snapped(metric.values(run.records), pooled.clusters)
     measured = metric.figure(real.values, seconds)
-    drawn = _resampled(metric, real, pooled, seconds, len(few), seed)
+    drawn = _resampled(metric, real, beliefs, seconds, seed)
     floor = metric.floor / abs(measured) if measured else np.inf
     threshold = max(metric.threshold, floor)
     measured_draws, error_draws = drawn
@@ -223,35 +223,46 @@ def _compare(
         interval=_interval(each),
         relative_error=error,
         error_interval=errors,
-        threshold=threshold if np.isfinite(threshold) else metric.threshold,
+        threshold=metric.threshold,
         verdict=verdict,
         reason=reason,
+        floor=metric.floor,
     )
+
+
+def _pooled(models: Sequence[Clustered]) -> tuple[Clustered, int]:
+    """Replications of one belief as one, and how many they are."""
+    values = np.concatenate([model.values for model in models])
+    clusters = np.concatenate([model.clusters for model in models])
+    return Clustered(values=values, clusters=clusters), len(models)
 
 
 def _resampled(
     metric: Metric,
     real: Clustered,
-    pooled: Clustered,
+    beliefs: Sequence[tuple[Clustered, int]],
     seconds: float,
-    replications: int,
     seed: int,
 ) -> tuple[Floats, Floats]:
     """Bootstrap over clusters, the same clusters on both sides: what both sides know
-    (when each delay was published) cancels, what only one side shows remains.
+    (when each delay was published) cancels, what only one side shows remains. Each
+    resample believes another resample of the calibration's attempts.
     """
-    ids = np.union1d(real.clusters, pooled.clusters)
     if not len(real.values):
         return np.array([np.nan]), np.array([np.nan])
+    known = [real.clusters, *(model.clusters for model, _ in beliefs)]
+    ids = np.unique(np.concatenate(known))
     mine = {cluster: real.of(cluster) for cluster in ids}
-    models = {cluster: pooled.of(cluster) for cluster in ids}
+    models = [{c: model.of(c) for c in ids} for model, _ in beliefs]
     rng = stream(seed, metric.name, "bootstrap")
     measured, errors = [], []
-    for _ in range(RESAMPLES):
+    for draw in range(RESAMPLES):
         chosen = ids[rng.integers(len(ids), size=len(ids))]
+        number = draw % len(beliefs)
+        model, replications = models[number], beliefs[number][1]
         real_figure = metric.figure(np.concatenate([mine[c] for c in chosen]), seconds)
         model_figure = metric.figure(
-            np.concatenate([models[c] for c in chosen]), seconds * replications
+            np.concatenate([model[c] for c in chosen]), seconds * replications
         )
         measured.append(real_figure)
         errors.append(_relative(model_figure, real_figure))

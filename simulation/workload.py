@@ -105,14 +105,17 @@ def tables_of(
     *,
     seed: int = 1,
     replication: int = 0,
+    belief: int | None = None,
     machine: Machine | None = None,
     uncertain: bool = True,
 ) -> Tables:
     """Draw a run: one replication of what happens, on the calibrated demands.
 
     ``uncertain``: each replication first resamples the calibration's own samples, so
-    that a handful of measured attempts is not taken for the whole truth.
+    that a handful of measured attempts is not taken for the whole truth. Replications
+    of the same ``belief`` (else each its own) share that resample.
     """
+    believed = replication if belief is None else belief
     ticks = _ticks(happenings, calibration, layout, (seed, replication))
     return Tables(
         start_at=happenings.start_at,
@@ -121,7 +124,10 @@ def tables_of(
         tick_task=[task for _, task in ticks],
         streams={
             name: drawn(
-                calibration.demands[name], seed, replication, uncertain=uncertain
+                calibration.demands[name],
+                seed,
+                replication,
+                belief=believed if uncertain else None,
             )
             for name in layout.tasks
             if name in calibration.demands
@@ -131,7 +137,7 @@ def tables_of(
         onset_riders=[riders for _, riders in happenings.onsets],
         windows=happenings.windows,
         arrivals=calibration.arrivals,
-        blind=_blind(calibration, (seed, replication), uncertain=uncertain),
+        blind=_blind(calibration, (seed, believed), uncertain=uncertain),
     )
 
 
@@ -140,13 +146,19 @@ def drawn(
     seed: int,
     replication: int,
     *,
-    uncertain: bool,
+    belief: int | None,
     draws: int = DRAWS,
 ) -> Stream:
-    """A stream of ``draws`` demands, resampled jointly from the measured attempts."""
+    """A stream of ``draws`` demands, drawn jointly from the measured attempts, or from
+    the resample of them that is the ``belief``.
+    """
     rng = stream(seed, replication, demand.task)
     measured = len(demand.io_s)
-    pool = rng.integers(measured, size=measured) if uncertain else np.arange(measured)
+    pool = np.arange(measured)
+    if belief is not None:
+        pool = stream(seed, belief, demand.task, "belief").integers(
+            measured, size=measured
+        )
     rows = pool[rng.integers(measured, size=draws)]
     return Stream(
         io_s=np.asarray(demand.io_s)[rows],
