@@ -10,61 +10,78 @@ from worker.timetable.fields import Words
 ABSENT = -1
 Hashes = tuple[Words, Words]
 
+_RECENT = 4096
 
-class KeyTable:
-    """Ids in the order of addition; the key of an id is its position.
 
-    Holds 16 bytes an id, and 24 more once it has been searched.
-    """
+class _Sorted:
+    """Hashes with their keys, 20 bytes each, found by binary search."""
 
     def __init__(self) -> None:
-        self._parts: list[Hashes] = []
-        self._sorted: tuple[Words, Words, Ints] | None = None
+        self._one = np.empty(0, np.uint64)
+        self._two = np.empty(0, np.uint64)
+        self._keys = np.empty(0, np.int32)
+
+    def add(self, ids: Hashes, keys: Ints) -> None:
+        one = np.concatenate((self._one, ids[0]))
+        two = np.concatenate((self._two, ids[1]))
+        both = np.concatenate((self._keys, keys.astype(np.int32)))
+        order = np.argsort(one, kind="stable")
+        self._one, self._two, self._keys = one[order], two[order], both[order]
+
+    def find(self, ids: Hashes) -> Ints:
+        if not len(self._one):
+            return np.full(len(ids[0]), ABSENT)
+        at = np.searchsorted(self._one, ids[0])
+        at[at == len(self._one)] = 0
+        found = (self._one[at] == ids[0]) & (self._two[at] == ids[1])
+        return np.where(found, self._keys[at], ABSENT).astype(np.int64)
+
+    def drop(self, keys: list[int]) -> None:
+        left = ~np.isin(self._keys, np.array(keys, np.int32))
+        self._one, self._two = self._one[left], self._two[left]
+        self._keys = self._keys[left]
+
+    def repeated(self) -> Ints:
+        same = (self._one[1:] == self._one[:-1]) & (self._two[1:] == self._two[:-1])
+        again: Ints = self._keys[1:][same].astype(np.int64)
+        return again
+
+
+class KeyTable:
+    """Ids in the order of addition; the key of an id is its position."""
+
+    def __init__(self) -> None:
+        self._sorted = _Sorted()
+        self._waiting: list[Hashes] = []
         self._size = 0
-        self._dropped: list[int] = []
 
     def __len__(self) -> int:
         return self._size
 
     def add(self, ids: Hashes) -> None:
         """Give the next keys to ``ids``; an id that is there already gets one more."""
-        self._parts.append(ids)
+        self._waiting.append(ids)
         self._size += len(ids[0])
-        self._sorted = None
 
     def find(self, ids: Hashes) -> Ints:
         """The first key of each id, or ABSENT."""
-        one, two, keys = self._index()
-        if not len(one):
-            return np.full(len(ids[0]), ABSENT)
         heads, runs = _runs(ids)
-        ids = ids[0][heads], ids[1][heads]
-        at = np.searchsorted(one, ids[0])
-        at[at == len(one)] = 0
-        found = (one[at] == ids[0]) & (two[at] == ids[1])
-        return np.where(found, keys[at], ABSENT)[runs]
+        return self._index().find((ids[0][heads], ids[1][heads]))[runs]
 
     def drop(self, keys: Iterable[int]) -> None:
         """Let ``keys`` not be found any more: their rows are left out."""
-        self._dropped.extend(keys)
-        self._sorted = None
+        self._index().drop(list(keys))
 
     def repeated(self) -> set[int]:
         """The keys whose id had been added before (and was not dropped)."""
-        one, two, keys = self._index()
-        same = (one[1:] == one[:-1]) & (two[1:] == two[:-1])
-        return set(keys[1:][same].tolist())
+        return set(self._index().repeated().tolist())
 
-    def _index(self) -> tuple[Words, Words, Ints]:
-        if self._sorted is None:
-            empty = np.empty(0, np.uint64)
-            one = np.concatenate([part[0] for part in self._parts] or [empty])
-            two = np.concatenate([part[1] for part in self._parts] or [empty])
-            self._parts = [(one, two)]
-            order = np.argsort(one, kind="stable")
-            if self._dropped:
-                order = order[~np.isin(order, self._dropped)]
-            self._sorted = one[order], two[order], order
+    def _index(self) -> _Sorted:
+        if self._waiting:
+            one = np.concatenate([part[0] for part in self._waiting])
+            two = np.concatenate([part[1] for part in self._waiting])
+            self._waiting = []
+            self._sorted.add((one, two), np.arange(self._size - len(one), self._size))
         return self._sorted
 
 
@@ -72,16 +89,18 @@ class Interned:
     """Ids met one after the other; a new one gets the next key at once."""
 
     def __init__(self, first: int = 1) -> None:
-        self._keys: dict[tuple[int, int], int] = {}
+        self._sorted = _Sorted()
+        self._recent: dict[tuple[int, int], int] = {}
         self._first = first
+        self._size = 0
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return self._size
 
     @property
     def next(self) -> int:
         """The key that the next new id will get."""
-        return self._first + len(self._keys)
+        return self._first + self._size
 
     def keys(self, ids: Hashes, *, add: bool = True) -> tuple[Ints, list[int]]:
         """The key of each id, and the positions at which new ids came first.
@@ -89,18 +108,27 @@ class Interned:
         Without ``add`` an unknown id has the key ABSENT.
         """
         heads, runs = _runs(ids, unique=True)
-        one, two = ids[0][heads].tolist(), ids[1][heads].tolist()
-        keys: list[int] = []
+        one, two = ids[0][heads], ids[1][heads]
+        keys = self._sorted.find((one, two))
         new: list[int] = []
-        for position, pair in zip(
-            heads.tolist(), zip(one, two, strict=True), strict=True
-        ):
-            key = self._keys.get(pair, ABSENT)
+        missing = np.flatnonzero(keys == ABSENT)
+        pairs = zip(one[missing].tolist(), two[missing].tolist(), strict=True)
+        for at, pair in zip(missing.tolist(), pairs, strict=True):
+            key = self._recent.get(pair, ABSENT)
             if key == ABSENT and add:
-                key = self._keys[pair] = self.next
-                new.append(position)
-            keys.append(key)
-        return np.array(keys, np.int64)[runs], new
+                key = self._recent[pair] = self.next
+                self._size += 1
+                new.append(int(heads[at]))
+            keys[at] = key
+        if len(self._recent) > _RECENT:
+            self._settle()
+        return keys[runs], new
+
+    def _settle(self) -> None:
+        pairs = np.array(list(self._recent), np.uint64)
+        keys = np.fromiter(self._recent.values(), np.int64, len(self._recent))
+        self._sorted.add((pairs[:, 0], pairs[:, 1]), keys)
+        self._recent = {}
 
 
 def _runs(ids: Hashes, *, unique: bool = False) -> tuple[Ints, Ints]:

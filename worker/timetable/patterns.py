@@ -5,13 +5,13 @@ pattern is the seconds of its calls counted from the trip's start. Trips that ru
 share both, and keep only their start. Keys are 128-bit hashes of the content.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from worker.timetable.blocks import Ints
 from worker.timetable.fields import BLANK, Mask, Words, spread
+from worker.timetable.keys import Hashes, Interned
 from worker.timetable.rows import Rows, heads, rows_of
 
 DISTANCE_PLACES = 5
@@ -47,8 +47,8 @@ class Patterns:
     trips: TripTimes
     stop_rows: list[str] = field(default_factory=list)
     time_rows: list[str] = field(default_factory=list)
-    _stop_keys: dict[bytes, int] = field(default_factory=dict)
-    _time_keys: dict[bytes, int] = field(default_factory=dict)
+    _stop_keys: Interned = field(default_factory=Interned)
+    _time_keys: Interned = field(default_factory=Interned)
 
     @property
     def stop_patterns(self) -> int:
@@ -63,25 +63,20 @@ class Patterns:
     def add(self, rows: Rows) -> None:
         """Whole trips, each in the order of ``seq``."""
         trips = _Trips(rows)
-        stop_hash = trips.hashes("stop", "seq", "attributes", "distance")
-        time_hash = trips.hashes("arrival", "departure")
-        found: list[int] = []
-        for at, (stops, times) in enumerate(zip(stop_hash, time_hash, strict=True)):
-            stop_pattern = self._stop_keys.get(stops)
-            if stop_pattern is None:
-                stop_pattern = len(self._stop_keys) + 1
-                self._stop_keys[stops] = stop_pattern
-                self.stop_rows.append(f"{stop_pattern}\t{trips.stop_pattern(at)}\n")
-            key = times + stop_pattern.to_bytes(4, "little")
-            time_pattern = self._time_keys.get(key)
-            if time_pattern is None:
-                time_pattern = len(self._time_keys) + 1
-                self._time_keys[key] = time_pattern
-                self.time_rows.append(
-                    f"{time_pattern}\t{stop_pattern}\t{trips.time_pattern(at)}\n"
-                )
-            found.append(time_pattern)
-        self.trips.pattern[trips.keys] = found
+        stops = trips.hashes("stop", "seq", "attributes", "distance")
+        stop_patterns, new = self._stop_keys.keys(stops)
+        self.stop_rows += [
+            f"{stop_patterns[at]}\t{trips.stop_pattern(at)}\n" for at in new
+        ]
+        one, two = trips.hashes("arrival", "departure")
+        of_stops = stop_patterns.view(np.uint64)
+        times = spread(one ^ of_stops, 0), spread(two ^ of_stops, 1)
+        time_patterns, new = self._time_keys.keys(times)
+        self.time_rows += [
+            f"{time_patterns[at]}\t{stop_patterns[at]}\t{trips.time_pattern(at)}\n"
+            for at in new
+        ]
+        self.trips.pattern[trips.keys] = time_patterns
         self.trips.start[trips.keys] = trips.start
 
 
@@ -109,16 +104,15 @@ class _Trips:
         self._timed = self._all(rows["departure"] != BLANK)
         self._places, self._distance = self._scaled(rows["distance"])
 
-    def hashes(self, *columns: str) -> Iterator[bytes]:
-        """16 bytes a trip: a sum of row hashes, each mixed with its position."""
+    def hashes(self, *columns: str) -> Hashes:
+        """128 bits a trip: a sum of row hashes, each mixed with its position."""
         lanes: list[Words] = []
         for lane in (0, 1):
             mixed = spread(self._position.astype(np.uint64) + np.uint64(1), lane)
             for column in columns:
                 mixed = spread(mixed ^ self._rows[column].view(np.uint64), lane)
             lanes.append(np.add.reduceat(mixed, self.first))
-        raw = np.column_stack(lanes).tobytes()
-        return (raw[at : at + 16] for at in range(0, len(raw), 16))
+        return lanes[0], lanes[1]
 
     def stop_pattern(self, at: int) -> str:
         """The stop pattern of trip ``at`` as COPY text, without its key."""

@@ -5,6 +5,7 @@ known, the rows themselves.
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from worker.timetable import fields
 from worker.timetable.archive import Archive
@@ -16,6 +17,7 @@ from worker.timetable.keys import ABSENT, Interned, KeyTable
 from worker.timetable.patterns import NULL, TripTimes
 from worker.timetable.sink import copy_text
 
+Numbers = npt.NDArray[np.int32]
 KEPT, OF_ANOTHER_MODE, LEFT_OUT = 0, 1, 2
 
 
@@ -24,10 +26,10 @@ class Trips:
     """The trips of one bundle in file order, and what each refers to."""
 
     keys: KeyTable
-    status: Ints
-    route: Ints
-    service: Ints
-    shape: Ints
+    status: Numbers
+    route: Numbers
+    service: Numbers
+    shape: Numbers
     shapes: Interned
     shape_ids: dict[int, str]
 
@@ -57,7 +59,7 @@ def scan_trips(
     keys = KeyTable()
     shapes = Interned(first_shape)
     shape_ids: dict[int, str] = {}
-    parts: dict[str, list[Ints]] = {
+    parts: dict[str, list[Numbers]] = {
         "status": [],
         "route": [],
         "service": [],
@@ -89,13 +91,13 @@ def scan_trips(
             skips.add_rows(
                 TRIPS.name, lines, lambda _: "trip_id is in an earlier bundle", "twice"
             )
-        parts["status"].append(status)
-        parts["route"].append(route)
-        parts["service"].append(service)
-        parts["shape"].append(_shapes_of(block, status, shapes, shape_ids))
+        shape = _shapes_of(block, status, shapes, shape_ids)
+        found = {"status": status, "route": route, "service": service, "shape": shape}
+        for name, numbers in found.items():
+            parts[name].append(numbers.astype(np.int32))
     columns = {
-        name: np.concatenate(found) if found else np.empty(0, np.int64)
-        for name, found in parts.items()
+        name: np.concatenate(pieces) if pieces else np.empty(0, np.int32)
+        for name, pieces in parts.items()
     }
     trips = Trips(keys=keys, shapes=shapes, shape_ids=shape_ids, **columns)
     _leave_out_repeated(building, archive, trips)
