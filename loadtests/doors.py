@@ -8,8 +8,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from loadtests.checks import parse_check, verdict
+from loadtests.given import Input
+from loadtests.progress import Steps
+from loadtests.rows import rows_of
 from simulation.scenarios import scenario as scenario_of
 from worker.errors import UsageError
+from worker.policy import POLICY, apply_settings
 
 OUT = Path("out/runs")
 Set = Annotated[
@@ -49,13 +54,6 @@ def run(
     i_own_this_host: Own = False,
 ) -> None:
     """Run a scenario on real workers: rig, load, recording, summary, checks."""
-    # Imported here: the other doors need none of it.
-    from loadtests.checks import parse_check, verdict
-    from loadtests.progress import Steps
-    from loadtests.run import default_folder, perform
-    from loadtests.stage import Input, stage
-    from loadtests.summary import measured, print_summary
-
     checks = [parse_check(text) for text in check or ()]
     chosen = scenario_of(
         scenario,
@@ -67,9 +65,17 @@ def run(
     given = Input(
         static=static, realtime=realtime, scale=scale, i_own_this_host=i_own_this_host
     )
-    folder = out or default_folder(OUT, chosen)
-    _refuse_taken(folder)
+    given.check()
+    apply_settings(POLICY, set_ or [])
+    if out is not None:
+        _refuse_taken(out)
     _end_on_sigterm()
+    # Imported when all is well: bad use is answered at once, and other doors need none.
+    from loadtests.run import default_folder, perform
+    from loadtests.stage import stage
+    from loadtests.summary import measured, print_summary
+
+    folder = out or default_folder(OUT, chosen)
     steps = Steps()
     with stage(given, settings=set_ or (), steps=steps) as here:
         done = perform(here, chosen, folder, steps=steps)
@@ -95,21 +101,16 @@ def matrix(
     i_own_this_host: Own = False,
 ) -> None:
     """Record calibration and hold-out runs; the last line on stdout is their folder."""
-    from loadtests import matrix as matrices
-    from loadtests.progress import Steps
-    from loadtests.stage import Input
-    from loadtests.summary import print_summary
-
-    if name not in matrices.MATRICES:
-        raise UsageError(
-            f"there is no matrix '{name}'; choose one of {', '.join(matrices.MATRICES)}"
-        )
     given = Input(
         static=static, realtime=realtime, scale=scale, i_own_this_host=i_own_this_host
     )
-    rows = matrices.QUICK if quick and name == "plan" else matrices.MATRICES[name]
+    given.check()
+    rows = rows_of(name, quick=quick)
     folder = out or OUT / name
     _end_on_sigterm()
+    from loadtests import matrix as matrices
+    from loadtests.summary import print_summary
+
     console = Console(stderr=True)
     for done in matrices.record(rows, given, folder, Steps()):
         print_summary(console, done.about, done.records)

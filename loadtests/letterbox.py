@@ -33,16 +33,19 @@ class Onset:
 class Letterbox:
     """Onsets by route and arrivals by token, kept for who asks later.
 
-    ``duplicates`` counts arrivals at a token beyond one an onset; ``strangers`` those
-    at a token of no rider here (another process's, or another run's).
+    ``duplicates`` counts arrivals of a push that had arrived before, ``further`` other
+    pushes after the one that told of an onset (it grew, another trip joined),
+    ``strangers`` those at a token of no rider here (another process's, or run's).
     """
 
     new_parcel: Callable[[], Parcel]
     riders: dict[str, str] = field(default_factory=dict)  # token -> route
     duplicates: int = 0
+    further: int = 0
     strangers: int = 0
     _onsets: dict[str, list[Onset]] = field(default_factory=lambda: defaultdict(list))
     _arrivals: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    _pushes: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     _await_onset: dict[str, Parcel] = field(default_factory=dict)
     _await_push: dict[str, tuple[Onset, Parcel]] = field(default_factory=dict)
 
@@ -83,16 +86,20 @@ class Letterbox:
         if parcel is not None:
             parcel.set(onset)
 
-    def arrived(self, token: str, at: float) -> None:
-        """A push reached the device."""
+    def arrived(self, token: str, at: float, push: str) -> None:
+        """A push, known by its id, reached the device."""
         route = self.riders.get(token)
         if route is None:
             self.strangers += 1
             return
+        if push in self._pushes[token]:
+            self.duplicates += 1
+            return
+        self._pushes[token].add(push)
         earlier = self._arrivals[token]
         earlier.append(at)
-        begun = [o for o in self._onsets[route] if o.published_at <= at]
-        self.duplicates += bool(begun) and len(earlier) > len(begun)
+        begun = sum(onset.published_at <= at for onset in self._onsets[route])
+        self.further += 0 < begun < len(earlier)
         waiting = self._await_push.get(token)
         if waiting is not None and at >= waiting[0].published_at:
             del self._await_push[token]

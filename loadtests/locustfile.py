@@ -82,6 +82,7 @@ def _told(environment: Environment) -> dict[str, Any]:
         "failures": total.num_failures,
         "arrivals": field.arrivals,
         "duplicates": field.letterbox.duplicates,
+        "further": field.letterbox.further,
         "strangers": field.letterbox.strangers,
         "events_late_s": [round(late_s, 6) for late_s in field.late_s],
         "cpu_s": used.user + used.system,

@@ -65,6 +65,12 @@ class Processes:
             name, [sys.executable, *arguments], env=dict(self.environment)
         )
 
+    def publish(self, task: str) -> None:
+        """Publish a message of a task, as an operator does by hand."""
+        name = f"publish-{task}"
+        self.stop(name)  # an earlier one has ended: its place is needed
+        self.start(name, ["-m", "celery", "-A", "worker.app", "call", task])
+
     def stop(self, name: str) -> None:
         """End one process."""
         self.rig.servers.home.stop(name)

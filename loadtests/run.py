@@ -5,7 +5,7 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -67,13 +67,11 @@ def perform(
     ``skip``: how many of the network's lines an earlier run on this stage has used.
     A worker that dies ends the run; the folder is written and says so (``broken``).
     """
-    run = assign(
-        scenario,
-        stage.lines(),
-        starts_at=time.time() + lead_s(scenario) + _settle_s(scenario),
-        skip=skip,
-    )
+    run = assign(scenario, stage.lines(), starts_at=0.0, skip=skip)
     settle_in(stage.rig.servers.admin_database_url, run)
+    if stage.input.realtime:
+        stage.tell_what_is_known()
+    run = replace(run, starts_at=time.time() + lead_s(scenario))
     folder.mkdir(parents=True, exist_ok=True)
     _start_locust(stage, run, folder)
     watched = _watch(stage, run, steps)
@@ -96,11 +94,6 @@ def default_folder(out: Path, scenario: Scenario) -> Path:
     """``out/<scenario>-<users>-<time>``."""
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     return out / f"{scenario.name}-{scenario.users}-{now}"
-
-
-def _settle_s(scenario: Scenario) -> float:
-    """Seconds to put the riders into the database before the run."""
-    return 1.0 + scenario.users / 10_000
 
 
 def _start_locust(stage: Stage, run: Assignment, folder: Path) -> None:

@@ -103,7 +103,9 @@ class Field:
             for arrival in found:
                 if arrival["status"] == 200:
                     self.arrivals += 1
-                    self.letterbox.arrived(arrival["token"], float(arrival["at"]))
+                    self.letterbox.arrived(
+                        arrival["token"], float(arrival["at"]), arrival["apns_id"]
+                    )
 
     def _follow_events(self) -> None:
         control = self.control()

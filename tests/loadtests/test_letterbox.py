@@ -61,10 +61,10 @@ def test_a_push_wakes_its_rider_whoever_comes_first(box: Letterbox, first: str) 
     onset = box.onset("333", 0).get()
 
     if first == "push":
-        box.arrived("aa", 112.5)
+        box.arrived("aa", 112.5, "p1")
     parcel = box.push("aa", onset)
     other = box.push("bb", onset)
-    box.arrived("aa", 112.5)
+    box.arrived("aa", 112.5, "p2")
 
     assert parcel.get() == 112.5
     assert other.get() is None
@@ -72,27 +72,36 @@ def test_a_push_wakes_its_rider_whoever_comes_first(box: Letterbox, first: str) 
 
 def test_a_push_of_an_earlier_delay_does_not_answer_a_later_one(box: Letterbox) -> None:
     box.published("333", 100.0)
-    box.arrived("aa", 112.0)
+    box.arrived("aa", 112.0, "p3")
     box.published("333", 300.0)
 
     parcel = box.push("aa", box.onset("333", 1).get())
 
     assert parcel.get() is None
-    box.arrived("aa", 311.0)
+    box.arrived("aa", 311.0, "p4")
     assert parcel.get() == 311.0
 
 
-def test_a_second_push_for_one_delay_is_counted_as_a_duplicate(box: Letterbox) -> None:
+def test_a_push_that_comes_twice_is_a_duplicate(box: Letterbox) -> None:
     box.published("333", 100.0)
 
-    box.arrived("aa", 112.0)
-    box.arrived("aa", 113.0)
-    box.arrived("bb", 113.0)
+    box.arrived("aa", 112.0, "one")
+    box.arrived("aa", 113.0, "one")
+    box.arrived("bb", 113.0, "two")
 
-    assert box.duplicates == 1
+    assert (box.duplicates, box.further) == (1, 0)
+
+
+def test_a_push_of_a_grown_delay_is_not_a_duplicate(box: Letterbox) -> None:
+    box.published("333", 100.0)
+
+    box.arrived("aa", 112.0, "one")
+    box.arrived("aa", 127.0, "worse")
+
+    assert (box.duplicates, box.further) == (0, 1)
 
 
 def test_a_push_to_nobody_here_is_a_stranger(box: Letterbox) -> None:
-    box.arrived("ff", 112.0)
+    box.arrived("ff", 112.0, "p8")
 
     assert (box.strangers, box.duplicates) == (1, 0)

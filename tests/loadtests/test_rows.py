@@ -2,7 +2,7 @@
 
 import pytest
 
-from loadtests.matrix import CALIBRATION, HOLDOUT, PLAN, QUICK, Row, with_burst
+from loadtests.rows import CALIBRATION, HOLDOUT, PLAN, QUICK, Row, with_burst
 from simulation.scenarios import scenario
 from worker.errors import UsageError
 

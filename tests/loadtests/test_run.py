@@ -1,0 +1,197 @@
+"""A whole run on real servers and workers, small; and what is left when it dies."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from loadtests.cli import main
+from loadtests.given import Input
+from loadtests.progress import Steps
+from loadtests.rig.folder import RigError
+from loadtests.run import perform
+from loadtests.stage import stage
+from simulation.runs import Run, load_run
+from simulation.scenario import Scenario
+from worker.measures import MEASURES
+
+ROOT = Path(__file__).resolve().parents[2]
+
+SMALL = Scenario(
+    name="disruption",
+    question="?",
+    users=60,
+    duration_s=32.0,
+    lines=6,
+    onset_every_s=2.0,
+    warm_up_s=1.0,
+    settle_s=20.0,
+    seed=3,
+)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """One run of sixty riders, five of whose six lines are delayed."""
+    folder = tmp_path_factory.mktemp("runs") / "small"
+    try:
+        with stage(Input(), settings=["push.batch_size=20"], steps=Steps()) as here:
+            yield perform(here, SMALL, folder, role="holdout", steps=Steps())
+    except RigError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"no servers here: {error}")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+class TestARun:
+    """Claims about one run, made once."""
+
+    def test_every_rider_of_a_delayed_line_gets_his_push(self, run: Run) -> None:
+        riders = sum(event["riders"] for event in run.about["events"])
+
+        assert riders == 50
+        assert run.about["broken"] == ""
+        assert run.about["pushes_due"] == riders
+        assert run.about["pushes_lost"] == 0
+
+    def test_locust_and_the_recorder_count_the_same_to_the_last_message(
+        self, run: Run
+    ) -> None:
+        told = run.about["locust"]
+
+        assert told["requests"] - told["failures"] == run.about["pushes_arrived"]
+        assert told["failures"] == run.about["pushes_lost"]
+        assert told["duplicates"] == MEASURES["duplicated"].function(run.records)
+        assert told["strangers"] == 0
+
+    def test_the_folder_gives_back_what_was_recorded(self, run: Run) -> None:
+        read = load_run(run.folder)
+
+        assert read.about == json.loads(json.dumps(run.about))
+        assert len(read.records.tasks) == len(run.records.tasks)
+        assert len(read.records.deliveries) == len(run.records.deliveries)
+
+    def test_every_gauge_was_read(self, run: Run) -> None:
+        labels: dict[str, set[str]] = {}
+        for sample in run.records.samples:
+            labels.setdefault(sample.name, set()).add(sample.label)
+
+        assert {"critical", "normal", "batch"} <= labels["depth"]
+        assert {"critical", "normal", "batch"} <= labels["oldest_age_s"]
+        assert {"rt", "bg"} <= labels["children"]
+        assert {"rt/parent", "rt/child-0", "bg/parent", "beat"} <= labels["memory_mib"]
+        assert {"bg/child-0", "bg/child-1", "bg/child-2"} <= labels["cpu_s"]
+        assert "buses_trips" in labels["feed_age_s"]
+        assert {"v_eff", "redis_commands"} <= set(labels)
+
+    def test_a_setting_reaches_the_workers(self, run: Run) -> None:
+        sent = [
+            r.detail["claimed"] for r in run.records.tasks if r.task == "apns_worker"
+        ]
+
+        assert run.about["settings"] == ["push.batch_size=20"]
+        assert sent
+        assert max(sent) <= 20
+
+    def test_the_run_says_what_made_it_without_naming_a_folder(self, run: Run) -> None:
+        text = (run.folder / "run.json").read_text()
+
+        assert run.about["role"] == "holdout"
+        assert run.about["machine"]["cores"] >= 1
+        assert str(ROOT) not in text
+        assert str(run.folder) not in text
+
+    def test_locusts_reports_stand_beside_it(self, run: Run) -> None:
+        assert (run.folder / "locust.html").stat().st_size > 0
+        assert "delay published" in (run.folder / "locust_stats.csv").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)],
+    ids=["ctrl-c", "sigterm", "sigkill"],
+)
+def test_nothing_is_left_of_a_run_that_was_ended(
+    tmp_path: Path, number: int, code: int
+) -> None:
+    mark = f"TEST_OF_{os.getpid()}_{number}"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "loadtests", "run", "disruption", "--users", "20"],
+        cwd=ROOT,
+        env={**os.environ, mark: "1", "TMPDIR": str(tmp_path)},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "workers are up" in line:
+            break
+    assert len(_carrying(mark)) > 3
+
+    process.send_signal(number)
+
+    assert process.wait(60) == code
+    deadline = time.monotonic() + 60
+    while (left := _carrying(mark)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert left == []
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["run", "disrupted"], "there is no scenario 'disrupted'"),
+        (["run", "disruption", "--users", "0"], "--users 0"),
+        (["run", "disruption", "--seconds", "30"], "too short for one onset"),
+        (["run", "disruption", "--set", "pools.bg.childs=4"], "pools.bg.childs"),
+        (["run", "disruption", "--set", "pools.bg.children=0"], "children 0"),
+        (["run", "disruption", "--check", "p95<=1"], "there is no measure p95"),
+        (["run", "disruption", "--static", "none.zip"], "there is no file none.zip"),
+        (["run", "disruption", "--scale", "huge"], "no scale huge"),
+        (["matrix", "plan", "--static", "none.zip"], "there is no file none.zip"),
+        (["matrix", "plan", "--realtime", "none"], "needs --static too"),
+        (["matrix", "everything"], "there is no matrix 'everything'"),
+    ],
+    ids=" ".join,
+)
+def test_bad_use_is_one_sentence_before_anything_starts(
+    words: list[str],
+    says: str,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["loadtests", *words])
+    before = psutil.Process().children()
+
+    with pytest.raises(SystemExit) as left:
+        main()
+
+    said = capfd.readouterr().err
+    assert left.value.code == 2
+    assert says in said
+    assert len(said.strip().splitlines()) == 1
+    assert psutil.Process().children() == before
+
+
+def _carrying(mark: str) -> list[str]:
+    """The processes, but for zombies, that were started with the mark."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if mark in process.environ() and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(" ".join(process.cmdline()))
+        except psutil.Error:
+            continue
+    return found
