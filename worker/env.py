@@ -15,7 +15,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from worker.errors import PolicyError, UsageError
 from worker.policy import POLICY, Policy, apply_settings
 
-
 _NEEDED = (
     *("REDIS_URL", "DATABASE_URL", "NSW_API_KEY"),
     *("APNS_KEY", "APNS_KEY_ID", "APNS_TEAM_ID", "APNS_TOPIC"),

@@ -40,7 +40,9 @@ def samples(*values, every_s=10, label="normal"):
         pytest.param(samples(*[40.0] * 3), "unknown", id="not for long enough"),
         pytest.param(samples(*[30.0] * 8), "quiet", id="at the threshold"),
         pytest.param([], "unknown", id="silence"),
-        pytest.param(samples(*[40.0] * 8, label="batch"), "unknown", id="another queue"),
+        pytest.param(
+            samples(*[40.0] * 8, label="batch"), "unknown", id="another queue"
+        ),
     ],
 )
 def test_an_alarm_fires_when_every_sample_of_its_time_is_too_high(seen, state):
