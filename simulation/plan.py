@@ -8,9 +8,9 @@ from typing import Any
 
 from simulation.assumptions import ASSUMPTIONS
 from simulation.calibration import calibrate
+from simulation.clusters import pushes
 from simulation.cost import BRIEF, BUDGET_USD, bills, breaks_budget_at
 from simulation.demands import Calibration
-from simulation.frames import pushes
 from simulation.layout import Layout
 from simulation.layouts import LAYOUTS
 from simulation.prices import PRICES

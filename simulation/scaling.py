@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
-from scipy import stats
+from scipy.special import betaincinv
 
 from simulation.assumptions import assumed
 from simulation.demands import MATCH, PUSH, Calibration
@@ -93,8 +93,8 @@ class Storm:
     @classmethod
     def design(cls) -> "Storm":
         """The 95 % quantile of the assumed Beta(2, 12)."""
-        law = stats.beta(assumed("storm_alpha"), assumed("storm_beta"))
-        return cls(share=float(law.ppf(0.95)))
+        share = betaincinv(assumed("storm_alpha"), assumed("storm_beta"), 0.95)
+        return cls(share=float(share))
 
 
 def drain_s(

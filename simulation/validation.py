@@ -7,10 +7,10 @@ from typing import Any, Literal
 import numpy as np
 
 from simulation.calibration import policy_of
+from simulation.clusters import Clustered, attempts, pushes
 from simulation.demands import Calibration
 from simulation.engine import simulate
 from simulation.engine.recorded import recorded
-from simulation.frames import Clustered, attempts, pushes
 from simulation.layout import Layout
 from simulation.memory import peak_mib
 from simulation.noise import complaints, v_eff_of

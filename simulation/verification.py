@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 from simulation import theory
 from simulation.engine import World
@@ -277,7 +277,7 @@ def _unaccounted(world: World) -> int:
 def _check(metric: str, run: str, expected: float, figures: list[float]) -> Check:
     mean = float(np.mean(figures))
     spread = float(np.std(figures, ddof=1)) / len(figures) ** 0.5
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(figures) - 1)) * spread
+    half = float(stdtrit(len(figures) - 1, (1 + CONFIDENCE) / 2)) * spread
     verdict: Literal["within", "outside", "inconclusive"] = "within"
     if abs(mean - expected) > half:
         verdict = "outside"
