@@ -117,6 +117,7 @@ def _memory(redis_url: str, body: bytes) -> Row:
     ours, theirs = context.Pipe()
     child = context.Process(target=_grow, args=(theirs, redis_url))
     child.start()
+    theirs.close()  # so that a child that dies is an error here, not a silence
     ours.send(body)
     idle_mib, peak_mib, peak_rss_mib = ours.recv()
     child.join()

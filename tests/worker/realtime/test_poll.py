@@ -254,6 +254,20 @@ def test_a_disruption_brings_the_peak_cadence(tick, clock, feeds):
     assert calm[1] == []
 
 
+def test_a_wiped_redis_is_filled_by_the_next_tick(redis, tick, clock, feeds):
+    tick({FEED: body(feeds.city(delay=600))})
+    redis.flushall()
+    clock.at += 15
+
+    rows, _ = tick({FEED: body(feeds.city(timestamp=int(clock.at), delay=600))})
+
+    assert rows[FEED].outcome == "stored"
+    assert len(read.route(redis, "r1").trip_updates) == 6
+    assert read.generation(redis) == (1, 0)
+    # Not from zero: the day's plan is taken as spent.
+    assert quota.spent(redis, now_s=clock.at) > 0
+
+
 def test_a_nudge_is_level_and_one_is_under_way_at_a_time(redis, tick, clock, feeds):
     tick({FEED: body(feeds.city(delay=600))})
     sent = []
