@@ -40,6 +40,8 @@ class TripTimes:
 class Patterns:
     """Finds the patterns of trips; new ones are left in COPY text, to be taken.
 
+    ``last_second`` is the latest time of any call so far.
+
     Rows carry ``group`` (the trip's key), ``seq``, ``stop`` and ``attributes`` (keys),
     ``arrival`` and ``departure`` (seconds or BLANK), ``distance`` (1e-5 or BLANK).
     """
@@ -47,6 +49,7 @@ class Patterns:
     trips: TripTimes
     stop_rows: list[str] = field(default_factory=list)
     time_rows: list[str] = field(default_factory=list)
+    last_second: int = 0
     _stop_keys: Interned = field(default_factory=Interned)
     _time_keys: Interned = field(default_factory=Interned)
 
@@ -76,6 +79,8 @@ class Patterns:
             f"{time_patterns[at]}\t{stop_patterns[at]}\t{trips.time_pattern(at)}\n"
             for at in new
         ]
+        for name in ("arrival", "departure"):
+            self.last_second = max(self.last_second, int(rows[name].max(initial=0)))
         self.trips.pattern[trips.keys] = time_patterns
         self.trips.start[trips.keys] = trips.start
 

@@ -116,7 +116,7 @@ def load_version(
         unchanged=False,
     )
     with building.stage("swap"):
-        _describe(connection, sources, result, timezone)
+        _describe(connection, sources, result, timezone, shared.patterns.last_second)
         swap_in(connection, LOADING, fence)
     swap_s = round(building.seconds["swap"], 3)
     return replace(result, seconds={**result.seconds, "swap": swap_s})
@@ -157,7 +157,11 @@ def _timezone(connection: Db) -> str:
 
 
 def _describe(
-    connection: Db, sources: Sequence[Source], result: SyncResult, timezone: str
+    connection: Db,
+    sources: Sequence[Source],
+    result: SyncResult,
+    timezone: str,
+    last_second: int,
 ) -> None:
     """Store what the version is and where it came from."""
     bundles = [
@@ -168,20 +172,15 @@ def _describe(
         sql.SQL(
             "INSERT INTO {table} "
             "(version, bundles, result, layout, timezone, last_second) "
-            "SELECT %s, %s, %s, %s, %s, coalesce(max(t.start + (SELECT max(s) FROM "
-            "unnest(coalesce(p.due, p.departure, p.arrival)) AS s)), 0) "
-            "FROM {trips} t JOIN {patterns} p USING (time_pattern)"
-        ).format(
-            table=sql.Identifier(LOADING, "version"),
-            trips=sql.Identifier(LOADING, "trip_rows"),
-            patterns=sql.Identifier(LOADING, "time_patterns"),
-        ),
+            "VALUES (%s, %s, %s, %s, %s, %s)"
+        ).format(table=sql.Identifier(LOADING, "version")),
         (
             result.version,
             json.dumps(bundles),
             json.dumps(asdict(result)),
             LAYOUT,
             timezone,
+            last_second,
         ),
     )
     connection.commit()
