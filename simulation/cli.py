@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from simulation.kept import kept
 from simulation.runs import Run, load_run, write_run
 from simulation.scenarios import scenario
 from worker.errors import UsageError
@@ -30,8 +31,6 @@ Source = Annotated[
     Path | None,
     typer.Option("--calibration", help="Run folder to calibrate on; else a kept one."),
 ]
-RUNS = Path(__file__).resolve().parents[1] / "loadtests" / "runs"
-"""Small runs of the real worker that are kept with the project."""
 
 
 def main() -> object:
@@ -55,12 +54,14 @@ def run(
     from simulation.engine import simulate
     from simulation.engine.recorded import recorded
     from simulation.layout import Layout
+    from simulation.steady import require_stable
     from simulation.workload import Happenings, tables_of
 
     described = scenario(name, users=users, duration_s=minutes * 60, seed=seed)
     policy = apply_settings(POLICY, settings)
     source = calibrate(_calibration_run(calibration), strict=False)
     layout = Layout.of(policy)
+    require_stable(source, layout)
     started_at = float(int(time.time()))
     happenings = Happenings.of(described, start_at=started_at)
     result = simulate(layout, tables_of(happenings, source, layout, seed=seed))
@@ -200,7 +201,7 @@ def validate(
     from simulation.validation import validate as validated
 
     source = calibrate(_calibration_run(calibration))
-    held = [load_run(path) for path in runs] if runs else _kept("holdout")
+    held = [load_run(path) for path in runs] if runs else kept("holdout")
     rows = [row for each in held for row in validated(source, each, seed=seed)]
     _say(
         [row.as_json() for row in rows],
@@ -224,20 +225,8 @@ def table(
     typer.echo(json.dumps(rows) if json_ else markdown(rows))
 
 
-def _kept(role: str) -> list[Run]:
-    """The kept runs of a role; raises UsageError when there is none."""
-    found = [load_run(path.parent) for path in sorted(RUNS.glob("*/run.json"))]
-    found = [each for each in found if each.about.get("role") == role]
-    if not found:
-        raise UsageError(
-            f"no {role} run is kept under loadtests/runs; name one, such as a folder "
-            "that 'python -m loadtests run disruption' wrote"
-        )
-    return found
-
-
 def _calibration_run(folder: Path | None) -> Run:
-    return load_run(folder) if folder else _kept("calibration")[0]
+    return load_run(folder) if folder else kept("calibration")[0]
 
 
 def _policy_named(name: str) -> Policy:

@@ -5,9 +5,14 @@ from dataclasses import fields
 from typing import Any
 
 from simulation.assumptions import ASSUMPTIONS
-from simulation.cost import BRIEF
+from simulation.calibration import calibrate
+from simulation.cost import BRIEF, bills
+from simulation.kept import kept
+from simulation.layout import Layout
 from simulation.layouts import LAYOUTS
+from simulation.plan import COST_USERS
 from simulation.prices import PRICES
+from simulation.scaling import triggers
 from worker.policy import POLICY
 
 Rows = list[dict[str, Any]]
@@ -58,11 +63,54 @@ def brief() -> Rows:
     ]
 
 
+def cost() -> Rows:
+    """The month's bill, from the kept calibration."""
+    calibration = calibrate(kept("calibration")[0], strict=False)
+    return [
+        {
+            "users": f"{month.users:,}",
+            "USD a month": f"{month.platform_usd:.2f}",
+            "95 % interval": f"{month.interval[0]:.2f} to {month.interval[1]:.2f}",
+            "with Supabase Pro": f"{month.with_supabase_pro_usd:.2f}",
+            "vCPU": f"{month.vcpu:.2f}",
+            "MiB": f"{month.memory_mib:,.0f}",
+        }
+        for month in bills(calibration, Layout.of(POLICY), COST_USERS)
+    ]
+
+
+def scaling() -> Rows:
+    """Each scaling rule with what it was worth, from the kept calibration."""
+    calibration = calibrate(kept("calibration")[0], strict=False)
+    return [
+        {
+            "rule": rule.name,
+            "signal": rule.signal,
+            "above": f"{rule.threshold:g}",
+            "for s": f"{rule.sustain_s:g}",
+            "action": rule.action,
+            "hit rate": _share(rule.hit_rate),
+            "false alarms a week": (
+                "-"
+                if rule.false_alarms_per_week is None
+                else f"{rule.false_alarms_per_week:.1f}"
+            ),
+            "late before": _share(rule.late_before),
+            "late after": _share(rule.late_after),
+            "derivation": rule.derivation,
+            "valid for": rule.valid_for,
+        }
+        for rule in triggers(calibration, hours=4)
+    ]
+
+
 TABLES: Mapping[str, Callable[[], Rows]] = {
     "prices": prices,
     "assumptions": assumptions,
     "layouts": layouts,
     "brief": brief,
+    "cost": cost,
+    "scaling": scaling,
 }
 
 
@@ -76,6 +124,10 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
         "| " + " | ".join(_cell(row[name]) for name in names) + " |" for row in rows
     ]
     return "\n".join(lines)
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0%}"
 
 
 def _fields(row: Any) -> dict[str, Any]:

@@ -1,0 +1,20 @@
+"""The small runs of the real worker that are kept with the project."""
+
+from pathlib import Path
+
+from simulation.runs import Run, load_run
+from worker.errors import UsageError
+
+RUNS = Path(__file__).resolve().parents[1] / "loadtests" / "runs"
+
+
+def kept(role: str) -> list[Run]:
+    """The kept runs of a role; raises UsageError when there is none."""
+    found = [load_run(path.parent) for path in sorted(RUNS.glob("**/run.json"))]
+    found = [run for run in found if run.about.get("role") == role]
+    if not found:
+        raise UsageError(
+            f"no {role} run is kept under loadtests/runs; name one, such as a folder "
+            "that 'python -m loadtests run disruption' wrote"
+        )
+    return found
