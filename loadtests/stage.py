@@ -13,19 +13,24 @@ from loadtests.given import Input
 from loadtests.processes import BEAT, Processes
 from loadtests.progress import Steps
 from loadtests.recorder import Recorder
-from loadtests.rig.folder import RigError
 from loadtests.rig.rig import Rig, rig
 from loadtests.rig.scales import SCALES
+from worker.errors import WorkerError
 from worker.policy import POLICY, Policy, apply_settings
 from worker.records import Outcome, TaskRecord
 
 POLL, SYNC, MATCH = "gtfs_rt_poller", "gtfs_static_sync", "alert_matcher"
+UPKEEP = "upkeep"
 READY_S = 60.0
 SYNC_S = 1800.0
 REDIS_S = 10.0
 LOOK_EVERY_S = 0.2
 
 _WAITING = "select count(*) from app.notifications where state in ('new', 'sending')"
+
+
+class StageError(WorkerError):
+    """The workers do not work in a world that is up; the message says why."""
 
 
 @dataclass(kw_only=True)
@@ -58,7 +63,7 @@ class Stage:
                 if waiting is None or not waiting[0]:
                     return
                 time.sleep(LOOK_EVERY_S)
-        raise RigError("the riders could not be told of the delays that there are")
+        raise StageError("the riders could not be told of the delays that there are")
 
     def lines(self) -> list[str]:
         """Routes of the feeds at the busiest cadence, the busiest route first."""
@@ -80,7 +85,7 @@ def stage(
     """Bring a stage up, and down with the block or with this process.
 
     The policy and the input are checked before anything starts. Raises PolicyError,
-    UsageError or RigError with one sentence.
+    UsageError, RigError (no world) or StageError (no work), with one sentence.
     """
     policy = apply_settings(POLICY, list(settings))
     given.check()
@@ -102,12 +107,18 @@ def stage(
             processes=processes,
             clock_offset_s=world.clock_offset_s,
         )
-        for name in policy.pools:
+        # Who starts catches up: the first upkeep finds that there is no timetable and
+        # asks for it. The others come later, so that it is asked for once.
+        upkeep = policy.tasks[UPKEEP].queue
+        first, *others = sorted(
+            policy.pools, key=lambda name: upkeep not in policy.pools[name].queues
+        )
+        processes.start_worker(first)
+        _succeeded(processes, recorder, UPKEEP, READY_S)
+        for name in others:
             processes.start_worker(name)
-        processes.publish(SYNC)
         steps.say("workers are up; the timetable is being loaded by its task")
         loaded = _succeeded(processes, recorder, SYNC, SYNC_S)
-        # Beat comes after it, so that its own daily tick finds the timetable there.
         processes.start_worker(BEAT)
         steps.say(f"timetable loaded in {loaded.service_s:.1f} s; beat is up")
         _succeeded(processes, recorder, POLL, READY_S)
@@ -132,7 +143,7 @@ def _succeeded(
     *,
     since: float = 0.0,
 ) -> TaskRecord:
-    """Follow the workers until an attempt of the task succeeds; RigError otherwise.
+    """Follow the workers until an attempt of the task succeeds; StageError otherwise.
 
     ``since``: attempts of messages that were enqueued before do not count.
     A process that ends, or a last attempt that failed for good, ends the wait.
@@ -144,11 +155,11 @@ def _succeeded(
         if record is not None and record.enqueued_at >= since:
             return record
         for name in processes.dead(processes.started):
-            raise RigError(f"{name} has ended: {processes.last_words(name)}")
+            raise StageError(f"{name} has ended: {processes.last_words(name)}")
         failed = recorder.last(task)
         if failed is not None and processes.policy.tasks[task].max_retries:
             break
         time.sleep(LOOK_EVERY_S)
     last = recorder.last(task)
     said = "there was none" if last is None else f"{last.outcome}: {last.detail}"
-    raise RigError(f"no attempt of {task} succeeded; the last one: {said}")
+    raise StageError(f"no attempt of {task} succeeded; the last one: {said}")

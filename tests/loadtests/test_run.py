@@ -126,23 +126,21 @@ def test_nothing_is_left_of_a_run_that_was_ended(
     tmp_path: Path, number: int, code: int
 ) -> None:
     mark = f"TEST_OF_{os.getpid()}_{number}"
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "loadtests", "run", "disruption", "--users", "20"],
         cwd=ROOT,
         env={**os.environ, mark: "1", "TMPDIR": str(tmp_path)},
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-    )
-    assert process.stderr is not None
-    for line in process.stderr:
-        if "workers are up" in line:
-            break
-    assert len(_carrying(mark)) > 3
+    ) as process:
+        assert process.stderr is not None
+        next(line for line in process.stderr if "workers are up" in line)
+        assert len(_carrying(mark)) > 3
 
-    process.send_signal(number)
+        process.send_signal(number)
 
-    assert process.wait(60) == code
+        assert process.wait(60) == code
     deadline = time.monotonic() + 60
     while (left := _carrying(mark)) and time.monotonic() < deadline:
         time.sleep(0.2)
