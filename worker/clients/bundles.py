@@ -17,7 +17,6 @@ import httpx
 from worker.errors import PermanentError, RateLimitedError, TransientError
 from worker.policy.timetable import Bundle, TimetableLimits
 
-_CHUNK_BYTES = 1 << 18
 _ZIP_MAGIC = b"PK\x03\x04"
 _OVER_QUOTA = "quota limit"
 _QUOTA_PAUSE_S = 3600.0
@@ -140,7 +139,7 @@ class Bundles:
             )
         )
         with part.open("ab" if resumed else "wb") as file:
-            for chunk in response.iter_raw(_CHUNK_BYTES):
+            for chunk in response.iter_raw():
                 if not received and not chunk.startswith(_ZIP_MAGIC[: len(chunk)]):
                     raise TransientError(f"the bundle {bundle.name} is not a zip")
                 received += len(chunk)

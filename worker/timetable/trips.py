@@ -76,7 +76,7 @@ def scan_trips(
         other = other_routes.find(route_hash) != ABSENT
         service, _ = services.keys(fields.hashes(block, "service_id"), add=False)
         status = np.zeros(len(block), np.int64)
-        status[other & (route == ABSENT)] = OF_ANOTHER_MODE
+        status[other] = OF_ANOTHER_MODE
         for column, unknown in (
             ("trip_id", block.starts[:, block.columns["trip_id"]]
              == block.ends[:, block.columns["trip_id"]]),

@@ -1,0 +1,125 @@
+"""The scheduled sync: two bundles into one version, once, and not after a rollback."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from redis import Redis
+
+from worker.clients.bundles import Bundles
+from worker.policy.timetable import BUNDLES, TIMETABLE
+from worker.reliability import lease
+from worker.timetable import swap
+from worker.timetable.published import sync_published
+from worker.timetable.sync import SyncResult
+
+Loader = psycopg.Connection[Any]
+Sync = Callable[[], SyncResult]
+
+
+@pytest.fixture
+def published(
+    small_feed: dict[str, str], zipped: Callable[..., Path]
+) -> dict[str, bytes]:
+    """The bodies by path: the trains of the complete bundle have other ids."""
+    complete = zipped(small_feed, "complete.zip").read_bytes()
+    foreign = dict(small_feed)
+    for file in ("trips.txt", "stop_times.txt"):
+        foreign[file] = foreign[file].replace(",t1,", ",T-1,").replace("t1,", "T-1,")
+    trains = zipped(foreign, "trains.zip").read_bytes()
+    return {BUNDLES["complete"].path: complete, BUNDLES["sydneytrains"].path: trains}
+
+
+@pytest.fixture
+def sync(
+    published: dict[str, bytes], loader: Loader, redis_url: str, tmp_path: Path
+) -> Iterator[Sync]:
+    """Syncs what is published, as the task does."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        body = published[request.url.path]
+        etag = f'"{hash(body)}"'
+        if request.headers.get("if-none-match") == etag:
+            return httpx.Response(304)
+        return httpx.Response(200, content=iter([body]), headers={"etag": etag})
+
+    client = httpx.Client(base_url="http://nsw", transport=httpx.MockTransport(answer))
+    bundles = Bundles(client, tmp_path / "kept", TIMETABLE)
+
+    with Redis.from_url(redis_url) as store:
+
+        def run() -> SyncResult:
+            with lease.held(
+                store, loader, "timetable", ttl_s=60, renew_every_s=20
+            ) as held:
+                return sync_published(
+                    loader,
+                    bundles,
+                    BUNDLES,
+                    TIMETABLE,
+                    now=datetime(2026, 11, 23, 2, tzinfo=UTC),
+                    lease=held,
+                )
+
+        yield run
+
+
+def trips(loader: Loader) -> list[tuple[str, str]]:
+    rows = loader.execute(
+        "SELECT trip_id, route_id FROM gtfs.trips ORDER BY 1"
+    ).fetchall()
+    loader.commit()
+    return rows
+
+
+def test_each_mode_comes_from_the_bundle_that_is_trusted_for_it(
+    sync: Sync, loader: Loader
+) -> None:
+    result = sync()
+
+    assert result.skipped == []
+    assert trips(loader) == [("T-1", "R1"), ("b1", "R2"), ("n1", "R2"), *[
+        ("t2", "R1"), ("t3", "R1")
+    ]]  # fmt: skip
+    ((stops, services, calls),) = loader.execute(
+        "SELECT (SELECT count(*) FROM gtfs.stops), "
+        "(SELECT array_agg(service_id ORDER BY service_id) FROM gtfs.calendar), "
+        "(SELECT count(*) FROM gtfs.stop_times)"
+    ).fetchall()
+    assert (stops, calls) == (5, 11)
+    assert services == ["DAILY", "DAILY@sydneytrains", "WEEK", "WEEK@sydneytrains"]
+
+
+def test_what_is_loaded_already_is_not_loaded_again(sync: Sync, loader: Loader) -> None:
+    first = sync()
+    (before,) = loader.execute("SELECT checked_at FROM gtfs.version").fetchall()
+    loader.commit()
+
+    again = sync()
+
+    (after,) = loader.execute("SELECT checked_at FROM gtfs.version").fetchall()
+    assert (again.unchanged, again.version) == (True, first.version)
+    assert after > before
+
+
+def test_a_version_that_was_rolled_back_is_not_loaded_again(
+    sync: Sync,
+    loader: Loader,
+    published: dict[str, bytes],
+    small_feed: dict[str, str],
+    zipped: Callable[..., Path],
+) -> None:
+    first = sync()
+    small_feed["stop_times.txt"] += "b1,08:30:00,08:30:00,P1,10\n"
+    published[BUNDLES["complete"].path] = zipped(small_feed, "new.zip").read_bytes()
+    second = sync()
+    swap.roll_back(loader, lambda _: None)
+
+    again = sync()
+
+    assert second.version != first.version or second.rows != first.rows
+    assert (again.unchanged, again.rows) == (True, first.rows)
