@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from worker import env
 from worker.operate.show import Table, show
-from worker.tasks.world import World, world
+
+if TYPE_CHECKING:  # a pool starts through here too: each command imports its own
+    from worker.tasks.world import World
 
 RUN, STEP, SEE, MEND = "Run", "One step, without Celery", "See", "Mend"
 
@@ -21,8 +23,10 @@ door = typer.Typer(
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, nothing else.")]
 
 
-def one_step_world() -> World:
+def one_step_world() -> "World":
     """The world of one step: messages are only hints, so none is published."""
+    from worker.tasks.world import world
+
     settings = env.settings()
     return world(settings.policy(), settings, lambda _task, *_arguments: None)
 

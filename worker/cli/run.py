@@ -4,7 +4,7 @@ import os
 import sys
 from urllib.parse import urlsplit
 
-from worker import celeryconfig, env
+from worker import env
 from worker.cli.door import RUN, Json, door, say
 from worker.operate.show import Table
 from worker.policy import POLICY, Pool
@@ -24,6 +24,8 @@ def _add_pool(pool: Pool) -> None:
         pool.name, rich_help_panel=RUN, help=f"Serve {', '.join(pool.queues)}."
     )
     def run() -> None:
+        from worker import celeryconfig
+
         row = env.settings().policy().pools[pool.name]
         _become_celery("worker", *celeryconfig.worker_arguments(row))
 

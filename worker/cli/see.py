@@ -2,18 +2,18 @@
 
 import time
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from worker import env
 from worker.cli.door import MEND, SEE, Json, door, one_step_world, say, say_rows
-from worker.clients import postgres
-from worker.operate import checks, diagram, health, tables
-from worker.operate import status as now
+from worker.operate import diagram, tables
 from worker.operate.show import Table
 from worker.policy import POLICY
-from worker.reliability import dead_letters
+
+if TYPE_CHECKING:
+    from worker.operate.checks import Check
 
 dead = typer.Typer(
     invoke_without_command=True, help="Show what failed for good, or replay it."
@@ -24,6 +24,8 @@ door.add_typer(dead, name="dead", rich_help_panel=MEND)
 @door.command(rich_help_panel=SEE)
 def status(json_: Json = False) -> None:
     """Freshness, queues, tasks, processes, alarms and dead letters, as they are now."""
+    from worker.operate import status as now
+
     world = one_step_world()
     shown = now.every(
         world.redis,
@@ -37,6 +39,8 @@ def status(json_: Json = False) -> None:
 @door.command("health", rich_help_panel=SEE)
 def health_(json_: Json = False) -> None:
     """Is the work being done? Exit code 1 when something is not."""
+    from worker.operate import health
+
     world = one_step_world()
     _answer(health.every(world.redis, world.policy), json_)
 
@@ -44,6 +48,9 @@ def health_(json_: Json = False) -> None:
 @door.command(rich_help_panel=SEE)
 def check(json_: Json = False) -> None:
     """Can it work with these servers and settings? Exit code 1 when it cannot."""
+    from worker.clients import postgres
+    from worker.operate import checks
+
     settings = env.settings()
     subject = checks.Subject(
         policy=settings.policy(),
@@ -77,6 +84,8 @@ def dead_(
     json_: Json = False,
 ) -> None:
     """Show what failed for good: which attempt, why, and how to replay it."""
+    from worker.reliability import dead_letters
+
     if context.invoked_subcommand is None:
         letters = dead_letters.listed(one_step_world().redis, task=task)
         rows = [asdict(each) | {"replay": each.replay_command} for each in letters]
@@ -87,6 +96,7 @@ def dead_(
 def replay(ids: list[str], json_: Json = False) -> None:
     """Send the messages of these letters again."""
     from worker.app import app, publisher
+    from worker.reliability import dead_letters
 
     world = one_step_world()
     replayed = dead_letters.replay(
@@ -95,7 +105,9 @@ def replay(ids: list[str], json_: Json = False) -> None:
     say_rows([asdict(each) for each in replayed], json_, none="nothing to replay")
 
 
-def _answer(looked: list[checks.Check], json_: bool) -> None:
+def _answer(looked: "list[Check]", json_: bool) -> None:
+    from worker.operate import checks
+
     say([asdict(each) for each in looked], json_, checks.as_table(looked))
     if not all(each.ok for each in looked):
         raise typer.Exit(1)
