@@ -1,6 +1,5 @@
 """What nbval leaves uncompared: tables are compared as text, not as HTML."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
