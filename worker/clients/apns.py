@@ -15,9 +15,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from hpack import NeverIndexedHeaderTuple as Once
-
-from worker.clients.http2 import Answer, Connection, Headers, Request
+from worker.clients.http2 import Answer, Connection, Request, literals
 from worker.errors import PermanentError, TransientError
 from worker.policy.notifications import Push
 
@@ -73,13 +71,12 @@ class Apns:
         """Send what has no answer in ``said`` yet, and put each answer there.
 
         What was in flight when the connection ended is sent once more on a new one,
-        under the same apns-id; what never left keeps None. ``said`` is right at any moment,
-        also when this is left by an exception. Raises TransientError when no connection
-        can be made, PermanentError when the other side is not Apple.
+        under the same apns-id; what never left keeps None. ``said`` is right at any
+        moment, also when this is left by an exception. Raises TransientError when no
+        connection can be made, PermanentError when the other side is not Apple.
         """
-        requests = [
-            Request(self._headers(each, token), each.payload) for each in notices
-        ]
+        common = self._common(token)
+        requests = [Request(_block(each, common), each.payload) for each in notices]
         answers = [None if each is None else _DONE for each in said]
         until = time.monotonic() + self._push.send_budget_s
         try:
@@ -141,21 +138,19 @@ class Apns:
             raise PermanentError(f"{host}:{port} does not speak HTTP/2: not APNs")
         return encrypted
 
-    def _headers(self, notice: Notice, token: str) -> Headers:
-        # What differs from push to push stays out of the header table, as Apple asks.
-        return [
-            (b":method", b"POST"),
-            (b":scheme", b"https"),
-            (b":authority", self._authority),
-            Once(b":path", b"/3/device/" + notice.device_token.encode()),
-            Once(b"authorization", b"bearer " + token.encode()),
-            (b"apns-topic", self._topic),
-            (b"apns-push-type", b"alert"),
-            (b"apns-priority", _PRIORITY),
-            Once(b"apns-id", notice.apns_id.encode()),
-            Once(b"apns-collapse-id", notice.collapse_id.encode()),
-            Once(b"apns-expiration", b"%d" % notice.expires_at),
-        ]
+    def _common(self, token: str) -> bytes:
+        """The headers that all pushes share, encoded."""
+        return literals(
+            (
+                (b":method", b"POST"),
+                (b":scheme", b"https"),
+                (b":authority", self._authority),
+                (b"authorization", b"bearer " + token.encode()),
+                (b"apns-topic", self._topic),
+                (b"apns-push-type", b"alert"),
+                (b"apns-priority", _PRIORITY),
+            )
+        )
 
 
 def of_this_process(
@@ -184,6 +179,21 @@ def _tls(ca_file: Path | None) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["h2"])
     return context
+
+
+def _block(notice: Notice, common: bytes) -> bytes:
+    path = ((b":path", b"/3/device/" + notice.device_token.encode()),)
+    return (
+        literals(path)
+        + common
+        + literals(
+            (
+                (b"apns-id", notice.apns_id.encode()),
+                (b"apns-collapse-id", notice.collapse_id.encode()),
+                (b"apns-expiration", b"%d" % notice.expires_at),
+            )
+        )
+    )
 
 
 _DONE = Answer(200, "")

@@ -12,16 +12,20 @@ from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import ConnectionTerminated, PingReceived, RequestReceived, StreamEnded
 from h2.settings import SettingCodes, Settings
+from hpack import Decoder
 from hyperframe.frame import GoAwayFrame
 
-from worker.clients.http2 import Answer, Connection, Request
+from worker.clients.http2 import Answer, Connection, Request, literals
 
-HEADERS = [
-    (b":method", b"POST"),
-    (b":scheme", b"https"),
-    (b":authority", b"apns"),
-    (b":path", b"/"),
-]
+HEADERS = literals(
+    [
+        (b":method", b"POST"),
+        (b":scheme", b"https"),
+        (b":authority", b"apns"),
+        (b":path", b"/"),
+        (b"long", b"x" * 300),
+    ]
+)
 Script = Callable[["Peer", list[int]], None]
 
 
@@ -318,3 +322,12 @@ def test_answers_are_right_when_it_is_left_by_an_exception(error):
         )
 
     assert seen(answers) == [200, 200, 200, None, None]
+
+
+@pytest.mark.parametrize("size", [0, 1, 126, 127, 128, 254, 255, 256, 5_000])
+def test_headers_of_any_length_are_read_back_as_they_were(size):
+    headers = [(b"name", b"v" * size), (b"n" * max(1, size), b"value")]
+
+    read = Decoder(max_header_list_size=100_000).decode(literals(headers), raw=True)
+
+    assert [tuple(header) for header in read] == headers
