@@ -183,7 +183,7 @@ def verify(seed: Seed = 1, json_: Json = False) -> None:
     from simulation.verification import verify as verified
 
     checks = verified(seed=seed)
-    _say([check.as_json() for check in checks], json_)
+    _say([check.as_json() for check in checks], json_, hide=("threshold",))
     raise typer.Exit(int(any(check.verdict == "outside" for check in checks)))
 
 
@@ -206,7 +206,7 @@ def validate(
     _say(
         [row.as_json() for row in rows],
         json_,
-        hide=("measured_interval", "error_interval"),
+        hide=("measured_interval", "error_interval", "floor", "covered", "run"),
     )
     raise typer.Exit(int(any(row.verdict == "outside" for row in rows)))
 

@@ -1,12 +1,11 @@
-"""How sure a figure is: paired differences, replications until it is precise."""
+"""Two policies on the same hours: the difference, and how sure it is."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
-from scipy.special import stdtrit
 
 from simulation.demands import Calibration
 from simulation.layout import Layout
@@ -17,7 +16,6 @@ from worker.errors import UsageError
 from worker.policy import Policy
 
 RESAMPLES = 1_000
-LOOK_AHEAD = 5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,73 +86,6 @@ def compare(
             )
         )
     return rows
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Estimate:
-    """A mean over replications with the half-width of its interval."""
-
-    mean: float
-    half_width: float
-    replications: int
-    precise: bool
-
-
-def until_precise(
-    figure: Callable[[int], float],
-    *,
-    relative: float = 0.05,
-    fewest: int = 5,
-    most: int = 1_000,
-    confidence: float = 0.95,
-) -> Estimate:
-    """Replicate until the interval's half-width is at most ``relative`` of the mean, and
-    stays so for a few more (Hoad, Robinson and Davies 2010): a small sample may look
-    precise by luck. ``precise`` is False when ``most`` replications did not do.
-    """
-    if fewest < 2 or not 0 < relative < 1:
-        raise UsageError("an interval needs 2 replications and a precision below 1")
-    values: list[float] = []
-    held = 0
-    estimate = Estimate(mean=np.nan, half_width=np.inf, replications=0, precise=False)
-    while len(values) < most:
-        values.append(figure(len(values)))
-        if len(values) < fewest:
-            continue
-        count = len(values)
-        mean = float(np.mean(values))
-        spread = float(np.std(values, ddof=1)) / count**0.5
-        half = float(stdtrit(count - 1, (1 + confidence) / 2)) * spread
-        held = held + 1 if half <= relative * abs(mean) else 0
-        estimate = Estimate(
-            mean=mean, half_width=half, replications=count, precise=held > LOOK_AHEAD
-        )
-        if estimate.precise:
-            break
-    return estimate
-
-
-def warm_up(values: Floats, *, batch: int = 5) -> int:
-    """How many leading values to drop before a stationary mean is taken (MSER-5).
-
-    The cut that makes the rest's mean surest, by White's rule on batch means. Raises
-    UsageError when it falls in the second half: the run is too short to have settled.
-    """
-    count = len(values) // batch
-    if count < 4:
-        raise UsageError(f"{len(values)} values are too few to find a warm-up in")
-    means = values[: count * batch].reshape(count, batch).mean(axis=1)
-    tails = np.arange(count, 0, -1, dtype=np.float64)
-    sums = np.cumsum(means[::-1])[::-1]
-    squares = np.cumsum((means**2)[::-1])[::-1]
-    rule = (squares - sums**2 / tails) / tails**2
-    cut = int(np.argmin(rule[: count - 2]))
-    if cut > count // 2:
-        raise UsageError(
-            f"the run has not settled: its warm-up ends at value {cut * batch} of "
-            f"{len(values)}; make it at least twice as long"
-        )
-    return cut * batch
 
 
 def interval_of_mean(values: Floats, picks: Any) -> tuple[float, float]:

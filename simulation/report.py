@@ -290,7 +290,10 @@ def table_of(
     rows: Sequence[Mapping[str, Any]], *, title: str = "", hide: Sequence[str] = ()
 ) -> Table:
     """Flat rows as a table for a person."""
-    table = Table(title=title or None, title_justify="left")
+    table = Table(
+        title=title or None, title_justify="left", box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )  # fmt: skip
     names = [name for name in (rows[0] if rows else {}) if name not in hide]
     for number, name in enumerate(names):
         table.add_column(name, justify="left" if number == 0 else "right")

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from scipy.special import stdtrit
 
 from simulation import theory
 from simulation.engine import World
@@ -14,16 +13,17 @@ from simulation.engine.broker import Order
 from simulation.engine.recorded import task_records
 from simulation.gauges import depth, instants
 from simulation.layout import Layout
+from simulation.replications import Estimate, until_precise
 from simulation.tables import Floats, Machine, Stream, Tables
 from simulation.workload import stream
 from worker.policy import Pool, Task
 from worker.records import Outcome, TaskRecord
 
 FOREVER = 10**9
-CONFIDENCE = 0.99
-"""Of each interval."""
+CONFIDENCE = 0.999
+"""Of each interval: stopping once precise makes intervals a little too short."""
 PRECISE = 0.20
-"""A half-width beyond this share of theory decides nothing."""
+"""Half-width, as a share of the mean, beyond which an interval decides nothing."""
 WARM_UP = 0.2
 
 
@@ -158,25 +158,44 @@ def _systems() -> tuple[System, ...]:
 SYSTEMS: tuple[System, ...] = _systems()
 
 
-def verify(
-    *, messages: int = 4_000, replications: int = 12, seed: int = 1
-) -> list[Check]:
-    """Every system beside theory, then Little's law and conservation."""
-    checks = []
-    for system in SYSTEMS:
-        figures = [
-            system.figure(settled(world))
-            for world in _worlds(system, messages, replications, seed)
-        ]
-        checks.append(_check(system.metric, system.name, system.expected, figures))
+def verify(*, messages: int = 4_000, most: int = 40, seed: int = 1) -> list[Check]:
+    """Every system beside theory, then Little's law and conservation.
+
+    Each is replicated until its interval is ``PRECISE``, at most ``most`` times.
+    """
+
+    def estimate(system: System, figure: Callable[[World], float]) -> Estimate:
+        return until_precise(
+            lambda replication: figure(world_of(system, messages, replication, seed)),
+            relative=PRECISE,
+            fewest=10,
+            most=most,
+            confidence=CONFIDENCE,
+        )
+
+    def figured(system: System) -> Callable[[World], float]:
+        return lambda world: system.figure(settled(world))
+
+    checks = [
+        _check(
+            system.metric,
+            system.name,
+            system.expected,
+            estimate(system, figured(system)),
+        )
+        for system in SYSTEMS
+    ]
     system = SYSTEMS[1]
-    gaps, missing = [], []
-    for world in _worlds(system, messages, replications, seed):
-        gaps.append(_little(world))
-        missing.append(float(_unaccounted(world)))
-    checks.append(_check("L / (lambda W)", system.name, 1.0, gaps))
-    checks.append(_check("published less done and inside", system.name, 0.0, missing))
-    return checks
+    checks.append(_check("L / (lambda W)", system.name, 1.0, estimate(system, _little)))
+    return [
+        *checks,
+        _check(
+            "published less done and inside",
+            system.name,
+            0.0,
+            estimate(system, lambda world: float(_unaccounted(world))),
+        ),
+    ]
 
 
 def world_of(system: System, messages: int, replication: int, seed: int = 1) -> World:
@@ -216,10 +235,6 @@ def settled(world: World) -> list[TaskRecord]:
         for record in task_records(world.journal, world.layout)
         if record.enqueued_at >= begin
     ]
-
-
-def _worlds(system: System, messages: int, replications: int, seed: int) -> list[World]:
-    return [world_of(system, messages, number, seed) for number in range(replications)]
 
 
 def _stream(
@@ -274,20 +289,18 @@ def _unaccounted(world: World) -> int:
     return world.broker.published - done - world.inside
 
 
-def _check(metric: str, run: str, expected: float, figures: list[float]) -> Check:
-    mean = float(np.mean(figures))
-    spread = float(np.std(figures, ddof=1)) / len(figures) ** 0.5
-    half = float(stdtrit(len(figures) - 1, (1 + CONFIDENCE) / 2)) * spread
+def _check(metric: str, run: str, expected: float, estimate: Estimate) -> Check:
+    low, high = estimate.interval
     verdict: Literal["within", "outside", "inconclusive"] = "within"
-    if abs(mean - expected) > half:
+    if not low <= expected <= high:
         verdict = "outside"
-    elif half > PRECISE * abs(expected):
+    elif not estimate.precise:
         verdict = "inconclusive"
     return Check(
         metric=metric,
         run=run,
         theory=expected,
-        predicted=mean,
-        interval=(mean - half, mean + half),
+        predicted=estimate.mean,
+        interval=estimate.interval,
         verdict=verdict,
     )
