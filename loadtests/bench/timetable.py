@@ -16,16 +16,16 @@ import psycopg
 
 from loadtests.bench.memory import above_idle
 from loadtests.bench.row import Row
-from loadtests.rig.city import NSW, Scale
 from loadtests.rig.feeds import synthetic_bundle
+from loadtests.rig.scales import NSW, Scale
 from worker.clients import postgres
 from worker.clients.bundles import sha256_of
 from worker.policy import POLICY
 from worker.timetable.archive import open_archive
 from worker.timetable.bundle import Trust
 from worker.timetable.files import COMPACT
+from worker.timetable.names import LIVE
 from worker.timetable.sync import Source, load_version, version_bytes
-from worker.timetable.tables import LIVE
 from worker.timetable.versions import live_version
 
 TENTH = replace(NSW, lines=NSW.lines // 10, stops=NSW.stops // 10)

@@ -6,11 +6,12 @@ from functools import partial
 import numpy as np
 
 from worker.errors import PermanentError
-from worker.timetable import fields
-from worker.timetable.blocks import Block, Ints
+from worker.timetable import hashing
+from worker.timetable.blocks import Block
 from worker.timetable.building import Building
 from worker.timetable.files import File
 from worker.timetable.keys import Interned
+from worker.timetable.locate import Ints, Mask
 from worker.timetable.simple import encoded, extra_columns
 
 
@@ -30,7 +31,7 @@ class Attributes:
     def keys(self, building: Building, block: Block) -> Ints:
         """The key of each row's combination; new ones are written."""
         names = [*self.columns, *extra_columns(block, self.file)]
-        keys, new = self.known.keys(fields.run_hashes(block, names))
+        keys, new = self.known.keys(hashing.run_hashes(block, names))
         if len(self.known) > building.limits.attribute_combinations:
             raise PermanentError(
                 f"{block.file}:{block.lines[0]}: the columns {', '.join(names)} have "
@@ -46,7 +47,7 @@ class Attributes:
         building.sink.write(self.table, lines)
         return keys
 
-    def leave_out(self, building: Building, block: Block, keys: Ints) -> fields.Mask:
+    def leave_out(self, building: Building, block: Block, keys: Ints) -> Mask:
         """Note the rows whose combination is bad; where they are."""
         bad = np.zeros(len(keys), np.bool_)
         for key, reason in self.bad.items():

@@ -5,28 +5,29 @@ alone. Any other block goes through the csv module and is written again with con
 characters for separators, so that what follows sees one kind of block.
 """
 
-import codecs
 import csv
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from worker.errors import PermanentError
+from worker.timetable.locate import (
+    NEWLINE,
+    PAD,
+    Bytes,
+    Ints,
+    Mask,
+    all_quoted,
+    never_quoted,
+    starts_after,
+)
+from worker.timetable.pieces import whole_rows
 from worker.timetable.skipped import Skips
 
-Ints = npt.NDArray[np.int64]
-Bytes = npt.NDArray[np.uint8]
-
-PAD = 64
-"""Bytes around the rows, so that a window of 8 bytes may reach over both ends."""
-
 _FIELD_END, _ROW_END = 0x1F, 0x1E
-_COMMA, _NEWLINE, _RETURN, _QUOTE = 0x2C, 0x0A, 0x0D, 0x22
 _UNSTORABLE = ("\0", chr(_FIELD_END), chr(_ROW_END))
-_MAX_ROW_BYTES = 1 << 22
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,7 +65,7 @@ class Block:
         starts, ends = self.starts[:, index].tolist(), self.ends[:, index].tolist()
         return [raw[a:b].decode() for a, b in zip(starts, ends, strict=True)]
 
-    def take(self, rows: npt.NDArray[np.bool_] | Ints) -> "Block":
+    def take(self, rows: Mask | Ints) -> "Block":
         """Only ``rows``, in their order."""
         return Block(
             file=self.file,
@@ -84,7 +85,7 @@ def read_blocks(
     The first block may be empty: it tells the columns. A file of no bytes yields
     nothing. Raises PermanentError for a header or a row that cannot be read at all.
     """
-    pieces = _whole_rows(file, chunks, block_bytes)
+    pieces = whole_rows(file, chunks, block_bytes)
     first = next(pieces, None)
     if first is None:
         return
@@ -105,52 +106,6 @@ def _with_first(first: bytes, others: Iterator[bytes]) -> Iterator[bytes]:
     if first:
         yield first
     yield from others
-
-
-def _whole_rows(file: str, chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
-    """Pieces that end where a row ends, however quotes and chunks fall."""
-    held: list[bytes] = []
-    held_bytes = 0
-    first = True
-    for chunk in chunks:
-        if first:
-            chunk = _without_mark(file, chunk)
-            first = False
-        held.append(chunk)
-        held_bytes += len(chunk)
-        if held_bytes < size:
-            continue
-        piece = b"".join(held)
-        cut = _last_row_end(piece)
-        if cut:
-            yield piece[:cut]
-        elif held_bytes > size + _MAX_ROW_BYTES:
-            raise PermanentError(
-                f"{file}: no row ends within {held_bytes} bytes; a quote is not closed"
-            )
-        held = [piece[cut:]]
-        held_bytes = len(held[0])
-    if held_bytes:
-        yield b"".join(held)
-
-
-def _without_mark(file: str, chunk: bytes) -> bytes:
-    if chunk.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise PermanentError(f"{file}:1: is UTF-16, GTFS is UTF-8")
-    return chunk.removeprefix(codecs.BOM_UTF8)
-
-
-def _last_row_end(piece: bytes) -> int:
-    """Where the last whole row ends; 0 when none does."""
-    cut = piece.rfind(b"\n") + 1
-    data = np.frombuffer(piece, np.uint8)
-    quoted = data[:cut] == _QUOTE
-    if np.count_nonzero(quoted) % 2 == 0:
-        return cut
-    quotes = np.flatnonzero(quoted)
-    newlines = np.flatnonzero(data == _NEWLINE)
-    outside = newlines[np.searchsorted(quotes, newlines) % 2 == 0]
-    return int(outside[-1]) + 1 if len(outside) else 0
 
 
 def _header(file: str, piece: bytes) -> tuple[dict[str, int], bytes, int]:
@@ -221,10 +176,10 @@ def _regular(file: str, columns: dict[str, int], raw: bytes, line: int) -> Block
     """The block as numpy finds it, or None when some row needs the csv module."""
     if b"\0" in raw or b"\x1f" in raw or b"\x1e" in raw:
         return None
-    data = _padded(raw, _NEWLINE)
-    newline = data == _NEWLINE
+    data = _padded(raw, NEWLINE)
+    newline = data == NEWLINE
     rows = int(np.count_nonzero(newline))
-    locate = _all_quoted if b'"' in raw else _never_quoted
+    locate = all_quoted if b'"' in raw else never_quoted
     found = locate(data, newline, rows, len(columns))
     if found is None:
         return None
@@ -237,57 +192,6 @@ def _regular(file: str, columns: dict[str, int], raw: bytes, line: int) -> Block
         ends=ends,
         lines=np.arange(line, line + rows, dtype=np.int64),
     )
-
-
-def _never_quoted(
-    data: Bytes, newline: npt.NDArray[np.bool_], rows: int, width: int
-) -> tuple[Ints, Ints] | None:
-    """Where fields start and end when there is no quote at all."""
-    marks = np.flatnonzero((data == _COMMA) | newline)
-    if len(marks) != rows * width:
-        return None
-    ends = marks.reshape(rows, width)
-    at_end = newline[ends]
-    if not at_end[:, -1].all() or at_end[:, :-1].any():
-        return None
-    starts = _after(marks).reshape(rows, width)
-    returns = int(np.count_nonzero(data == _RETURN))
-    if returns:
-        if returns != rows or (data[ends[:, -1] - 1] != _RETURN).any():
-            return None
-        ends[:, -1] -= 1
-    if width == 1 and (starts == ends).any():
-        return None
-    return starts, ends
-
-
-def _all_quoted(
-    data: Bytes, newline: npt.NDArray[np.bool_], rows: int, width: int
-) -> tuple[Ints, Ints] | None:
-    """Where fields start and end when each is quoted and holds no quote."""
-    quotes = np.flatnonzero(data == _QUOTE)
-    if len(quotes) != 2 * rows * width:
-        return None
-    pairs = quotes.reshape(rows, 2 * width)
-    opening, closing = pairs[:, ::2], pairs[:, 1::2]
-    between = closing[:, :-1]
-    if (opening[:, 1:] - between != 2).any() or (data[between + 1] != _COMMA).any():
-        return None
-    last = closing[:, -1]
-    gap = 2 if newline[last[0] + 1] else 3
-    whole = newline[last + gap - 1].all() and opening[0, 0] == PAD
-    if not whole or (opening[1:, 0] - last[:-1] != gap).any():
-        return None
-    if gap == 3 and (data[last + 1] != _RETURN).any():
-        return None
-    return opening + 1, closing
-
-
-def _after(marks: Ints) -> Ints:
-    starts = np.empty_like(marks)
-    starts[0] = PAD
-    starts[1:] = marks[:-1] + 1
-    return starts
 
 
 def _through_csv(
@@ -316,7 +220,7 @@ def _through_csv(
         file=file,
         columns=columns,
         data=data,
-        starts=_after(marks).reshape(len(kept), width),
+        starts=starts_after(marks).reshape(len(kept), width),
         ends=marks.reshape(len(kept), width),
         lines=np.array(lines, np.int64),
     )

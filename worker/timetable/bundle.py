@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from worker.errors import PermanentError
-from worker.timetable import fields
+from worker.timetable import hashing
 from worker.timetable.archive import Archive
 from worker.timetable.attributes import Attributes
 from worker.timetable.building import Building
@@ -167,7 +167,7 @@ def _load_routes(
             types = block.texts("route_type")
             others = [at for at, kind in enumerate(types) if not trust.covers(kind)]
             chosen = block.take(np.array(others, np.int64))
-            other_routes.add(fields.hashes(chosen, "route_id"))
+            other_routes.add(hashing.hashes(chosen, "route_id"))
 
 
 def _load_services(
@@ -206,7 +206,7 @@ def _load_services(
         )
     keys = Interned(shared.next_service)
     lines: list[str] = []
-    numbers, _ = keys.keys(fields.hash_texts(list(services.days)))
+    numbers, _ = keys.keys(hashing.hash_texts(list(services.days)))
     for key, service_id in zip(numbers.tolist(), services.days, strict=True):
         lines.append(services.line(key, service_id, rename(service_id)))
     taken.update(services.days)
@@ -221,7 +221,7 @@ def _load_frequencies(building: Building, archive: Archive, trips: Trips) -> Key
         return repeated
 
     def accept(row: Row, line: int) -> bool:
-        hashed = fields.hash_texts([row["trip_id"]])
+        hashed = hashing.hash_texts([row["trip_id"]])
         if int(trips.kept(hashed)[0]) < 0:
             if int(trips.keys.find(hashed)[0]) < 0:
                 reason = f"trip_id {row['trip_id']} is not known"

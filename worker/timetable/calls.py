@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from worker.timetable import fields
+from worker.timetable import fields, hashing
 from worker.timetable.archive import Archive
 from worker.timetable.attributes import Attributes
 from worker.timetable.blocks import Block
 from worker.timetable.building import Building
-from worker.timetable.fields import Mask
 from worker.timetable.files import SIMPLE, STOP_TIMES
 from worker.timetable.keys import ABSENT
+from worker.timetable.locate import Mask
 from worker.timetable.patterns import DISTANCE_PLACES, Patterns
 from worker.timetable.rows import Rows, ScatteredError, gathered, take, whole_groups
 from worker.timetable.trips import KEPT, OF_ANOTHER_MODE, Trips, said
@@ -89,7 +89,7 @@ class _Calls:
                 yield self._rows_of(block)
 
     def _rows_of(self, block: Block) -> Rows:
-        keys = self.trips.keys.find(fields.hashes(block, "trip_id"))
+        keys = self.trips.keys.find(hashing.hashes(block, "trip_id"))
         stops = self.building.key_table(SIMPLE["stops.txt"])
         arrival = fields.clocks(block, "arrival_time")
         departure = fields.clocks(block, "departure_time")
@@ -98,7 +98,7 @@ class _Calls:
         rows = {
             "group": keys,
             "seq": seq.values,
-            "stop": stops.find(fields.hashes(block, "stop_id")),
+            "stop": stops.find(hashing.hashes(block, "stop_id")),
             "attributes": self.attributes.keys(self.building, block),
             "arrival": arrival.values,
             "departure": departure.values,

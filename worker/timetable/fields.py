@@ -1,4 +1,4 @@
-"""Columns of a block as numbers: hashes, integers, decimals and clock times.
+"""Columns of a block as numbers: integers, decimals and clock times.
 
 Eight characters at a time, as 64-bit words: one gather reads a whole field, shifts
 drop what does not belong to it, three multiplications turn eight digits into a number
@@ -7,18 +7,16 @@ unusual form is read again by Python, alone.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from worker.timetable.blocks import PAD, Block, Bytes, Ints
-
-Words = npt.NDArray[np.uint64]
-Mask = npt.NDArray[np.bool_]
+from worker.timetable.blocks import Block
+from worker.timetable.hashing import Words, gather, head
+from worker.timetable.locate import Ints, Mask
 
 BLANK: Final = np.iinfo(np.int64).min
 """The number that stands for a blank field."""
@@ -30,8 +28,6 @@ _DOTS = np.uint64(0x2E2E2E2E2E2E2E2E)
 _ONES = np.uint64(0x0101010101010101)
 _TOPS = np.uint64(0x8080808080808080)
 _U = np.uint64
-_LANES = (_U(0x9E3779B97F4A7C15), _U(0xC2B2AE3D27D4EB4F))
-_SPREAD = (_U(0xFF51AFD7ED558CCD), _U(0xC4CEB9FE1A85EC53))
 _CLOCK = re.compile(r"([0-9]{1,4}):([0-5][0-9]):([0-5][0-9])")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,15}")
 _LIMIT: Final = 1 << 53
@@ -45,78 +41,6 @@ class Column:
     bad: Mask
 
 
-def spread(words: Words, lane: int) -> Words:
-    """Each word mixed so that every bit of it moves every bit of the result."""
-    mixed = words ^ (words >> _U(32))
-    mixed = mixed * _SPREAD[lane]
-    mixed ^= mixed >> _U(29)
-    mixed *= _LANES[lane]
-    mixed ^= mixed >> _U(32)
-    return mixed
-
-
-def hashes(block: Block, *columns: str) -> tuple[Words, Words]:
-    """128 bits per row of the values of ``columns``; a missing column is blank."""
-    one, two = (np.zeros(len(block), np.uint64) for _ in _LANES)
-    for column in columns:
-        index = block.columns.get(column)
-        if index is None:
-            one, two = spread(one, 0), spread(two, 1)
-        else:
-            _mix(block, index, index, one, two)
-    return one, two
-
-
-def hash_texts(texts: Sequence[str]) -> tuple[Words, Words]:
-    """The hashes of values, as :func:`hashes` finds them in a block."""
-    raw = [text.encode() for text in texts]
-    data = np.frombuffer(bytes(PAD) + b"".join(raw) + bytes(PAD), np.uint8)
-    ends = PAD + np.cumsum([len(each) for each in raw], dtype=np.int64)[:, None]
-    starts = np.roll(ends, 1, axis=0)
-    starts[:1] = PAD
-    block = Block(
-        file="",
-        columns={"text": 0},
-        data=data,
-        starts=starts,
-        ends=ends,
-        lines=ends[:, 0],
-    )
-    return hashes(block, "text")
-
-
-def run_hashes(block: Block, columns: Iterable[str]) -> tuple[Words, Words]:
-    """As :func:`hashes`, but neighbors are hashed as one piece, separators and all.
-
-    Faster; equal values may differ in hash where one block is quoted and one is not.
-    """
-    one, two = (np.zeros(len(block), np.uint64) for _ in _LANES)
-    indexes = sorted(block.columns[name] for name in columns if name in block.columns)
-    first = 0
-    for at, index in enumerate(indexes):
-        if at + 1 == len(indexes) or indexes[at + 1] != index + 1:
-            _mix(block, indexes[first], index, one, two)
-            first = at + 1
-    return one, two
-
-
-def _mix(block: Block, first: int, last: int, one: Words, two: Words) -> None:
-    """Mix the bytes from column ``first`` to ``last`` into both lanes, in place."""
-    starts = block.starts[:, first]
-    sizes = block.ends[:, last] - starts
-    for lane, words in enumerate((one, two)):
-        words[:] = spread(words ^ (sizes.astype(np.uint64) + _U(1)), lane)
-    windows = _windows(block.data)
-    for offset in range(0, int(sizes.max(initial=0)), 8):
-        # A hash must not depend on the other rows of its block: only rows that reach
-        # this far are mixed once more.
-        more = slice(None) if (sizes > offset).all() else np.flatnonzero(sizes > offset)
-        left = np.minimum(sizes[more] - offset, 8)
-        word = _head(windows[starts[more] + offset], left)
-        for lane, words in enumerate((one, two)):
-            words[more] = spread(words[more] ^ word, lane)
-
-
 def integers(block: Block, column: str) -> Column:
     """Whole numbers, at most 15 digits; all blank when there is no such column."""
     index = block.columns.get(column)
@@ -124,7 +48,7 @@ def integers(block: Block, column: str) -> Column:
         return _all_blank(len(block))
     starts, ends = block.starts[:, index], block.ends[:, index]
     sizes = ends - starts
-    digits = _head(_gather(block.data, starts), np.clip(sizes, 0, 8))
+    digits = head(gather(block.data, starts), np.clip(sizes, 0, 8))
     digits, odd = _digits(digits, np.clip(sizes, 0, 8))
     values = _number(digits)
     odd |= sizes > 8
@@ -142,21 +66,21 @@ def decimals(block: Block, column: str, places: int) -> Column:
         return _all_blank(len(block))
     starts, ends = block.starts[:, index], block.ends[:, index]
     sizes = ends - starts
-    head = _gather(block.data, starts)
-    minus = (head & _U(0xFF)) == _U(0x2D)
+    front = gather(block.data, starts)
+    minus = (front & _U(0xFF)) == _U(0x2D)
     if minus.any():
-        head = np.where(minus, head >> _U(8), head)
+        front = np.where(minus, front >> _U(8), front)
         starts = starts + minus
     left = ends - starts
-    whole_digits, dotted = _before_dot(head, left)
-    whole, odd = _digits(_head(head, whole_digits), whole_digits)
+    whole_digits, dotted = _before_dot(front, left)
+    whole, odd = _digits(head(front, whole_digits), whole_digits)
     odd |= (left == 0) | (left == dotted) | ((left > 8) & ~dotted)
     values = _number(whole) * 10**places
     if dotted.any():
         fraction_digits = np.where(dotted, left - whole_digits - 1, 0)
-        tail = _gather(block.data, starts + whole_digits + 1)
+        tail = gather(block.data, starts + whole_digits + 1)
         near = np.clip(fraction_digits, 0, 8)
-        part, odd_part = _digits(_head(tail, near), near)
+        part, odd_part = _digits(head(tail, near), near)
         # Eight digits after the point, the missing ones zero: scaled by a table.
         part_value = _number(part) * _TENS[8 - near]
         values += (part_value + 10 ** (8 - places) // 2) // 10 ** (8 - places)
@@ -165,7 +89,7 @@ def decimals(block: Block, column: str, places: int) -> Column:
         if far.any():
             rest = np.clip(fraction_digits - 8, 0, 8)
             beyond = np.minimum(starts + whole_digits + 9, len(block.data) - 8)
-            _, odd_rest = _digits(_head(_gather(block.data, beyond), rest), rest)
+            _, odd_rest = _digits(head(gather(block.data, beyond), rest), rest)
             odd |= odd_rest | (fraction_digits > 16)
     values = np.where(minus, -values, values)
     values[sizes == 0] = BLANK
@@ -181,7 +105,7 @@ def clocks(block: Block, column: str) -> Column:
         return _all_blank(len(block))
     starts, ends = block.starts[:, index], block.ends[:, index]
     sizes = ends - starts
-    word = _gather(block.data, ends - 8)
+    word = gather(block.data, ends - 8)
     short = sizes == 7
     if short.any():
         word = np.where(short, (word & ~_U(0xFF)) | _U(0x30), word)
@@ -205,21 +129,6 @@ def clocks(block: Block, column: str) -> Column:
 _TENS = 10 ** np.arange(9, dtype=np.int64)
 
 
-def _windows(data: Bytes) -> npt.NDArray[np.void]:
-    """Every run of eight bytes, as an array that shares the block's memory."""
-    return np.ndarray((len(data) - 7,), dtype="V8", buffer=data.data, strides=(1,))
-
-
-def _gather(data: Bytes, at: Ints) -> Words:
-    return _windows(data)[at].view("<u8")
-
-
-def _head(words: Words | npt.NDArray[np.void], sizes: Ints) -> Words:
-    """The first ``sizes`` (0 to 8) characters, moved to the high end, zeros below."""
-    shift = ((8 - sizes) << 3).astype(np.uint64)
-    return words.view("<u8") << shift
-
-
 def _digits(words: Words, sizes: Ints) -> tuple[Words, Mask]:
     """Characters as digits (zeros below), and where one of them is no digit."""
     shift = ((8 - sizes) << 3).astype(np.uint64)
@@ -241,9 +150,9 @@ def _number(digits: Words) -> Ints:
     return ((fours * _U(10000) + (fours >> _U(32))) & _U(0xFFFFFFFF)).astype(np.int64)
 
 
-def _before_dot(head: Words, left: Ints) -> tuple[Ints, Mask]:
+def _before_dot(front: Words, left: Ints) -> tuple[Ints, Mask]:
     """How many of the first 8 characters stand before a dot, and where one is."""
-    match = head ^ _DOTS
+    match = front ^ _DOTS
     found = (match - _ONES) & ~match & _TOPS
     lowest = found & (~found + _U(1))
     at = np.bitwise_count(lowest - _U(1)).astype(np.int64) >> 3

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from worker.timetable.blocks import Ints
-from worker.timetable.fields import Words
+from worker.timetable.hashing import Words
+from worker.timetable.locate import Ints
 
 ABSENT = -1
 Hashes = tuple[Words, Words]

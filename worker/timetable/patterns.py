@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from worker.timetable.blocks import Ints
-from worker.timetable.fields import BLANK, Mask, Words, spread
+from worker.timetable.fields import BLANK
+from worker.timetable.hashing import Words, spread
 from worker.timetable.keys import Hashes, Interned
+from worker.timetable.locate import Ints, Mask
 from worker.timetable.rows import Rows, heads, rows_of
 
 DISTANCE_PLACES = 5

@@ -5,14 +5,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from worker.timetable import fields
+from worker.timetable import fields, hashing
 from worker.timetable.archive import Archive
 from worker.timetable.attributes import Attributes
 from worker.timetable.blocks import Block
 from worker.timetable.building import Building
-from worker.timetable.fields import BLANK, Mask
+from worker.timetable.fields import BLANK
 from worker.timetable.files import SHAPES
 from worker.timetable.keys import ABSENT
+from worker.timetable.locate import Mask
 from worker.timetable.patterns import DISTANCE_PLACES
 from worker.timetable.rows import Rows, ScatteredError, gathered, take, whole_groups
 from worker.timetable.shapes import DEGREE_PLACES, Shapes
@@ -100,7 +101,7 @@ class _Points:
                 yield self._rows_of(block)
 
     def _rows_of(self, block: Block) -> Rows:
-        hashed = fields.hashes(block, "shape_id")
+        hashed = hashing.hashes(block, "shape_id")
         keys, new = self.trips.shapes.keys(hashed, add=not self.only_used)
         for row in new:
             self.trips.shape_ids[int(keys[row])] = block.text("shape_id", row)

@@ -12,7 +12,7 @@ from typing import IO
 import numpy as np
 
 from worker.errors import PermanentError
-from worker.timetable.blocks import Ints
+from worker.timetable.locate import Ints
 
 Rows = dict[str, Ints]
 """Columns of the same length; ``group`` names the trip or shape, ``seq`` the order."""

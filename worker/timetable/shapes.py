@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from worker.timetable.blocks import Ints
 from worker.timetable.fields import BLANK
+from worker.timetable.locate import Ints
 from worker.timetable.patterns import (
     DISTANCE_PLACES,
     NULL,

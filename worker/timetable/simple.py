@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import repeat
 
 from worker.errors import PermanentError
-from worker.timetable import fields
+from worker.timetable import hashing
 from worker.timetable.archive import Archive
 from worker.timetable.blocks import Block
 from worker.timetable.building import Building
@@ -110,7 +110,7 @@ def load_simple(
     before = len(keys)
     if file.key:
         for block in building.blocks(archive, file.name, count=False):
-            keys.add(fields.hashes(block, *file.key))
+            keys.add(hashing.hashes(block, *file.key))
     repeated = keys.repeated() if file.key else set()
     columns = list(file.columns)
     key = before

@@ -11,7 +11,7 @@ from psycopg import Connection, errors, sql
 
 from worker.errors import PermanentError, TransientError
 from worker.policy.timetable import TimetableLimits
-from worker.timetable.tables import LIVE, LOADING, PREVIOUS
+from worker.timetable.names import LIVE, LOADING, PREVIOUS
 
 Db = Connection[tuple[object, ...]]
 Fence = Callable[[Db], None]

@@ -14,9 +14,10 @@ from worker.policy.timetable import TimetableLimits
 from worker.timetable.archive import open_archive
 from worker.timetable.building import Building, Progress, ignore_progress
 from worker.timetable.bundle import Shared, Trust, load_bundle
+from worker.timetable.names import LAYOUT, LOADING
 from worker.timetable.sink import Sink
 from worker.timetable.swap import Fence, clear_space, swap_in
-from worker.timetable.tables import LAYOUT, LOADING, create_version, index_version
+from worker.timetable.tables import create_version, index_version
 from worker.timetable.validate import loose_references, refusals, zone
 from worker.timetable.versions import Version, live_version
 

@@ -5,12 +5,8 @@ from importlib import resources
 from psycopg import Connection, sql
 
 from worker.timetable.files import PG_TYPES, SIMPLE, File
+from worker.timetable.names import LIVE
 from worker.timetable.sink import Sink
-
-LAYOUT = 1
-"""Raised when the tables change: an unchanged bundle is then loaded anew."""
-
-LIVE, PREVIOUS, LOADING = "gtfs", "gtfs_previous", "gtfs_loading"
 
 _OTHER = """
 create table other_rows (file text not null, line integer not null, row jsonb);

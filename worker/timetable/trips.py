@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from worker.timetable import fields
+from worker.timetable import hashing
 from worker.timetable.archive import Archive
 from worker.timetable.attributes import Attributes
-from worker.timetable.blocks import Block, Ints
+from worker.timetable.blocks import Block
 from worker.timetable.building import Building
 from worker.timetable.files import SIMPLE, TRIPS
-from worker.timetable.keys import ABSENT, Interned, KeyTable
+from worker.timetable.keys import ABSENT, Hashes, Interned, KeyTable
+from worker.timetable.locate import Ints, Mask
 from worker.timetable.patterns import NULL, TripTimes
 from worker.timetable.sink import copy_text
 
@@ -33,7 +34,7 @@ class Trips:
     shapes: Interned
     shape_ids: dict[int, str]
 
-    def kept(self, hashed: tuple[fields.Words, fields.Words]) -> Ints:
+    def kept(self, hashed: Hashes) -> Ints:
         """The key of each trip id, ABSENT when it is unknown or not kept."""
         keys = self.keys.find(hashed)
         known = keys != ABSENT
@@ -69,12 +70,12 @@ def scan_trips(
     for block in building.blocks(archive, TRIPS.name):
         if not len(block):
             continue
-        hashed = fields.hashes(block, "trip_id")
+        hashed = hashing.hashes(block, "trip_id")
         keys.add(hashed)
-        route_hash = fields.hashes(block, "route_id")
+        route_hash = hashing.hashes(block, "route_id")
         route = routes.find(route_hash)
         other = other_routes.find(route_hash) != ABSENT
-        service, _ = services.keys(fields.hashes(block, "service_id"), add=False)
+        service, _ = services.keys(hashing.hashes(block, "service_id"), add=False)
         status = np.zeros(len(block), np.int64)
         status[other] = OF_ANOTHER_MODE
         for column, unknown in (
@@ -124,7 +125,7 @@ def write_trips(
         kept = block.take(which)
         rows = which + here.start
         combined = attributes.keys(building, kept)
-        often = repeated.find(fields.hashes(kept, "trip_id")) != ABSENT
+        often = repeated.find(hashing.hashes(kept, "trip_id")) != ABSENT
         lines = [
             f"{route}\t{service}\t{shape if shape >= 0 else NULL}\t{combination}\t"
             f"{pattern or NULL}\t{start}\t{'t' if again else 'f'}\t{copy_text(trip)}\t"
@@ -152,7 +153,7 @@ def write_trips(
 
 
 def _leave_out(
-    building: Building, block: Block, status: Ints, column: str, unknown: fields.Mask
+    building: Building, block: Block, status: Ints, column: str, unknown: Mask
 ) -> None:
     """Leave rows out whose ``column`` is blank or names nothing that is known."""
     rows = np.flatnonzero(unknown & (status == KEPT))
@@ -199,7 +200,7 @@ def _shapes_of(
         (status == KEPT) & (block.starts[:, index] < block.ends[:, index])
     )
     chosen = block.take(some)
-    keys, new = shapes.keys(fields.hashes(chosen, "shape_id"))
+    keys, new = shapes.keys(hashing.hashes(chosen, "shape_id"))
     for row in new:
         shape_ids[int(keys[row])] = chosen.text("shape_id", row)
     result[some] = keys

@@ -6,7 +6,7 @@ from typing import Any
 
 from psycopg import Connection, errors, sql
 
-from worker.timetable.tables import LAYOUT, LIVE, PREVIOUS
+from worker.timetable.names import LAYOUT, LIVE, PREVIOUS
 
 Db = Connection[tuple[object, ...]]
 

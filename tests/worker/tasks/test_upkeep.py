@@ -15,7 +15,7 @@ from worker.tasks import upkeep as room
 from worker.tasks.upkeep import STEPS, upkeep
 from worker.tasks.world import world
 from worker.telemetry import recording
-from worker.timetable.tables import LAYOUT
+from worker.timetable.names import LAYOUT
 
 
 def publish(*_message):

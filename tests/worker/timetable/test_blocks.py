@@ -11,7 +11,7 @@ from worker.timetable.blocks import Block, read_blocks
 from worker.timetable.skipped import Skips
 
 CELL = st.text(
-    st.characters(exclude_characters="\0\x1e\x1f", exclude_categories=["Cs"]),
+    st.characters(exclude_characters="\0\x1e\x1f\r", exclude_categories=["Cs"]),
     max_size=12,
 )
 

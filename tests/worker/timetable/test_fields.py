@@ -3,7 +3,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.timetable import fields
+from worker.timetable import fields, hashing
 from worker.timetable.blocks import Block, read_blocks
 from worker.timetable.fields import BLANK
 from worker.timetable.skipped import Skips
@@ -74,10 +74,10 @@ def test_what_is_no_number_is_called_bad_not_guessed(values: list[str]) -> None:
 
 
 def test_a_hash_does_not_depend_on_the_block() -> None:
-    alone = fields.hashes(column(["abc"]), "v")
-    among = fields.hashes(column(["abc", "a very long value indeed, for sure"]), "v")
+    alone = hashing.hashes(column(["abc"]), "v")
+    among = hashing.hashes(column(["abc", "a very long value indeed, for sure"]), "v")
 
     assert [lane[0] for lane in alone] == [lane[0] for lane in among]
     assert [lane[0] for lane in alone] == [
-        lane[0] for lane in fields.hash_texts(["abc"])
+        lane[0] for lane in hashing.hash_texts(["abc"])
     ]

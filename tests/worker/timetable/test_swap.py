@@ -16,8 +16,8 @@ from worker.errors import PermanentError, TransientError
 from worker.policy import POLICY, vary
 from worker.policy.timetable import TIMETABLE
 from worker.timetable import swap
+from worker.timetable.names import PREVIOUS
 from worker.timetable.sync import SyncResult
-from worker.timetable.tables import PREVIOUS
 
 Loader = psycopg.Connection[Any]
 Load = Callable[..., SyncResult]
