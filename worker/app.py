@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any
 
 from celery import Celery
-from celery.signals import before_task_publish, setup_logging
+from celery.signals import before_task_publish, setup_logging, worker_ready
 from kombu.exceptions import OperationalError
 
 from worker import celeryconfig, env
@@ -52,6 +52,12 @@ def _stamp(headers: dict[str, Any] | None = None, **_: object) -> None:
         eta = headers.get("eta")
         due_at = datetime.fromisoformat(eta).timestamp() if eta else 0.0
         headers["enqueued_at"] = max(time.time(), due_at)
+
+
+@worker_ready.connect
+def _catch_up(**_: object) -> None:
+    """Find at once what waited while no worker ran, not at the next tick."""
+    app.tasks["upkeep"].apply_async()
 
 
 @setup_logging.connect

@@ -42,7 +42,9 @@ def insert_notifications(
     """
     if not disruptions.kind:
         return Matched(ids=[], capped=0)
-    db.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
+    db.execute(
+        _PREPARE, {"lock": _LOCK, "work_mem": f"{policy.matching.work_mem_mib}MB"}
+    )
     dates = {date: service_day(date) for date in set(disruptions.service_date)}
     days = [day for day in dates.values() if day is not None]
     numbers = {date: number for number, date in enumerate(dates, 1)}
@@ -166,6 +168,15 @@ _WITHOUT_TIMETABLE = {
     "stations": "",
     "ways": "",
 }
+
+# One matcher at a time. Its joins are of a few thousand rows with many favorites, which
+# hashing reads once; the planner, who cannot know, would sort them.
+_PREPARE = """
+select
+    pg_advisory_xact_lock(%(lock)s),
+    set_config('work_mem', %(work_mem)s, true),
+    set_config('enable_mergejoin', 'off', true)
+"""
 
 _STATEMENT = """
 with said as materialized (

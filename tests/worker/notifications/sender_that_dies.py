@@ -1,4 +1,4 @@
-"""Send what is due, and die by SIGKILL at a given call: ``STEP CALL`` on the command line.
+"""Send what is due, and die by SIGKILL at a given call: arguments STEP and CALL.
 
 A step is one side of one call that sending makes; only the fault is injected here.
 """

@@ -70,7 +70,7 @@ def test_of_many_senders_one_gets_a_notification(waiting, role):
     with ThreadPoolExecutor(4) as pool:
         taken = [run.result() for run in [pool.submit(take) for _ in range(8)]]
 
-    assert sorted(sum(taken, [])) == sorted(ids)
+    assert sorted(id_ for ids_ in taken for id_ in ids_) == sorted(ids)
 
 
 def test_a_claim_ends_by_itself_and_not_before(waiting, role):
