@@ -7,6 +7,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 PY := .venv/bin/python
 RUNS := out/runs/plan
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Else each of a dozen processes compiles Celery for itself: seven seconds, not one.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Input of `make plan` that is not there stops make at once, before any set-up.
 ifneq ($(STATIC),)

@@ -92,7 +92,7 @@ def run(
 
 
 def matrix(
-    name: Annotated[str, typer.Argument(help="plan")],
+    name: Annotated[str, typer.Argument(help="plan or small")],
     quick: Annotated[bool, typer.Option("--quick", help="shorter runs")] = False,
     static: Static = None,
     realtime: Realtime = None,

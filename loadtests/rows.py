@@ -90,7 +90,30 @@ QUICK = (
         burst=6,
     ),
 )
-MATRICES: Mapping[str, tuple[Row, ...]] = {"plan": PLAN}
+SMALL = (
+    Row(
+        name="calibration",
+        role=CALIBRATION,
+        users=300,
+        duration_s=95.0,
+        lines=40,
+        onset_every_s=2.0,
+        seed=11,
+    ),
+    Row(
+        name="holdout",
+        role=HOLDOUT,
+        users=700,
+        duration_s=95.0,
+        lines=60,
+        onset_every_s=1.6,
+        seed=12,
+        burst=12,
+    ),
+)
+"""Kept in the repository, under loadtests/runs: small files, the shape of PLAN."""
+
+MATRICES: Mapping[str, tuple[Row, ...]] = {"plan": PLAN, "small": SMALL}
 
 
 def rows_of(name: str, *, quick: bool) -> tuple[Row, ...]:

@@ -133,6 +133,7 @@ def stage(
                 control=control,
                 sync=loaded,
             )
+        processes.kill()
 
 
 def _succeeded(

@@ -7,10 +7,10 @@ from simulation.scenario import Scenario
 SPAWN_PER_S = 1500.0
 """Commuters that start in a second; more would delay those that wait."""
 
-LEAD_S = 3.0
+LEAD_S = 2.5
 """Between the start of the locust process and its first user."""
 
-GRACE_S = 2.0
+GRACE_S = 1.5
 """After the last second of the run: arrivals on their way are still counted."""
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from loadtests.rows import CALIBRATION, HOLDOUT, PLAN, QUICK, Row, with_burst
+from loadtests.rows import CALIBRATION, HOLDOUT, PLAN, QUICK, SMALL, Row, with_burst
 from simulation.scenarios import scenario
 from worker.errors import UsageError
 
@@ -10,7 +10,7 @@ SMALL_NETWORK_LINES = 100
 """What the small made-up city surely has in its busiest feeds at eight."""
 
 
-@pytest.mark.parametrize("rows", [PLAN, QUICK], ids=["plan", "quick"])
+@pytest.mark.parametrize("rows", [PLAN, QUICK, SMALL], ids=["plan", "quick", "small"])
 def test_a_plan_has_one_calibration_and_hold_outs_of_other_size_and_burst(
     rows: tuple[Row, ...],
 ) -> None:
@@ -27,7 +27,7 @@ def test_a_plan_has_one_calibration_and_hold_outs_of_other_size_and_burst(
     assert sum(row.lines for row in rows) <= SMALL_NETWORK_LINES
 
 
-@pytest.mark.parametrize("row", [*PLAN, *QUICK], ids=lambda row: f"{row.name}")
+@pytest.mark.parametrize("row", [*PLAN, *QUICK, *SMALL], ids=lambda row: row.name)
 def test_the_last_onset_leaves_time_for_its_pushes(row: Row) -> None:
     made = row.scenario()
     last_s = max(event.at_s for event in made.events())
