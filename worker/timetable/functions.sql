@@ -43,13 +43,14 @@ language sql stable rows 100 as $$
         select
             d.day::date as day,
             gtfs.day_start(d.day::date, v.timezone) as midnight
-        from gtfs.version v
+        from (select timezone, last_second from gtfs.version limit 1) v
         cross join generate_series(
             (starting at time zone v.timezone)::date::timestamp
                 - (v.last_second / 86400) * interval '1 day',
             (starting + lasting) at time zone v.timezone,
             interval '1 day'
         ) as d (day)
+        limit 40  -- never reached: tells the planner that days are few
     ),
     windows as materialized (
         select
@@ -60,8 +61,11 @@ language sql stable rows 100 as $$
     ),
     calls as materialized (
         select
-            p.time_pattern, o.stop_pattern, c.at,
+            p.time_pattern,
             (coalesce(p.due, p.departure, p.arrival))[c.at] as due,
+            coalesce(o.seq[c.at], c.at) as seq,
+            o.attributes[case when cardinality(o.attributes) > 1 then c.at else 1 end]
+                as attributes,
             s.stop_id, s.platform_code
         from gtfs.stops_rows s
         join gtfs.stop_patterns o on o.stops @> array[s.stop]
@@ -72,16 +76,22 @@ language sql stable rows 100 as $$
             and c.at < cardinality(o.stops)
     ),
     due as (
-        select t.route, t.service, t.attributes, t.trip_id, c.stop_pattern, c.at,
-            c.stop_id, c.platform_code, w.day, w.midnight, t.start + c.due as second
+        select t.route, t.service, t.attributes, t.trip_id, c.seq,
+            c.attributes as call, c.stop_id, c.platform_code, w.day, w.midnight,
+            t.start + c.due as second
         from windows w
         cross join calls c
-        join gtfs.trip_rows t
-            on t.time_pattern = c.time_pattern
-            and t.start >= w.from_s - c.due and t.start < w.to_s - c.due
-            and not t.repeated
+        -- offset 0: one index probe a call, whatever the planner believes of windows.
+        cross join lateral (
+            select r.route, r.service, r.attributes, r.trip_id, r.start
+            from gtfs.trip_rows r
+            where r.time_pattern = c.time_pattern
+                and r.start >= w.from_s - c.due and r.start < w.to_s - c.due
+                and not r.repeated
+            offset 0
+        ) t
         union all
-        select t.route, t.service, t.attributes, t.trip_id, c.stop_pattern, c.at,
+        select t.route, t.service, t.attributes, t.trip_id, c.seq, c.attributes,
             c.stop_id, c.platform_code, w.day, w.midnight, n.second + c.due
         from gtfs.frequencies_rows f
         join gtfs.trip_rows t on t.trip_id = f.trip_id
@@ -97,15 +107,12 @@ language sql stable rows 100 as $$
         d.day, d.trip_id, r.route_id, r.route_short_name,
         coalesce(a.stop_headsign, b.trip_headsign),
         d.stop_id, d.platform_code,
-        coalesce(o.seq[d.at], d.at)
+        d.seq
     from due d
     join gtfs.services v on v.service = d.service
     join gtfs.routes_rows r on r.route = d.route
     join gtfs.trip_attributes b on b.attributes = d.attributes
-    join gtfs.stop_patterns o on o.stop_pattern = d.stop_pattern
-    join gtfs.call_attributes a
-        on a.attributes
-        = o.attributes[case when cardinality(o.attributes) > 1 then d.at else 1 end]
+    join gtfs.call_attributes a on a.attributes = d.call
     where gtfs.runs_on(v.first_day, v.days, d.day)
         and coalesce(a.pickup_type, 0) <> 1
     order by 1, 3
