@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from simulation.scenario import Scenario
+from simulation.scenario import Event, Scenario
 from worker.errors import UsageError
 
 
@@ -18,8 +18,73 @@ def _disruption(users: int, duration_s: float) -> Scenario:
     )
 
 
+def _network(users: int, duration_s: float) -> Scenario:
+    """One line first, then all of them, worse, so that its riders are told again."""
+    plain = _disruption(users, duration_s)
+    return replace(
+        plain,
+        name="network",
+        question="How soon does everybody know when all lines stop at once?",
+        onset_every_s=duration_s - plain.warm_up_s - plain.settle_s,
+        extra_events=(
+            Event(
+                at_s=plain.warm_up_s + plain.poll_period_s,
+                kind="delay",
+                value=2.0 * plain.delay_s,
+                duration_s=duration_s,
+            ),
+        ),
+    )
+
+
+def _brownout(users: int, duration_s: float) -> Scenario:
+    """NSW answers late for a third of the onsets' time, then not at all for a tenth."""
+    plain = _disruption(users, duration_s)
+    onsets_s = duration_s - plain.warm_up_s - plain.settle_s
+    slow_s = onsets_s / 3
+    return replace(
+        plain,
+        name="brownout",
+        question="What do riders feel when NSW is slow, then fails?",
+        extra_events=(
+            Event(
+                at_s=plain.warm_up_s + slow_s,
+                kind="nsw_slow",
+                value=2.0,
+                duration_s=slow_s,
+            ),
+            Event(
+                at_s=plain.warm_up_s + 2 * slow_s,
+                kind="nsw_down",
+                duration_s=onsets_s / 10,
+            ),
+        ),
+    )
+
+
+def _outage(users: int, duration_s: float) -> Scenario:
+    """NSW is down while lines are delayed; all of them are told of when it is back."""
+    plain = _disruption(users, duration_s)
+    onsets_s = duration_s - plain.warm_up_s - plain.settle_s
+    return replace(
+        plain,
+        name="outage",
+        question="How soon is the backlog of an outage gone?",
+        extra_events=(
+            Event(
+                at_s=plain.warm_up_s + onsets_s / 3,
+                kind="nsw_down",
+                duration_s=onsets_s / 2,
+            ),
+        ),
+    )
+
+
 SCENARIOS: dict[str, Callable[[int, float], Scenario]] = {
     "disruption": _disruption,
+    "network": _network,
+    "brownout": _brownout,
+    "outage": _outage,
 }
 
 
