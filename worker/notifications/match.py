@@ -217,12 +217,17 @@ whole as materialized (
 ),
 -- For riders of a line: the worst of each quarter of an hour is enough.
 line as materialized (
-    select distinct on (route_id, from_minute / 15, kind, other) *
-    from (select *, case when kind <> 'delay' then n end as other from whole) w
-    order by route_id, from_minute / 15, kind, other, delay_s desc
+    select w.*
+    from whole w
+    join (
+        select max(delay_s::bigint << 32 | n) & 4294967295 as n
+        from whole
+        group by
+            route_id, from_minute / 15, kind, case when kind <> 'delay' then n end
+    ) worst using (n)
 ),
 -- One row a disruption and stop.
-at_stop as materialized (
+at_stop as (
     select
         n, kind, route_id, trip_id, delay_s, weekday, weekday_before, weekday_after,
         stop_id, nullif(expected_at, 0) as expected_at, from_minute, to_minute
