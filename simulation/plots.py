@@ -28,8 +28,6 @@ STYLE: Any = {
     "figure.constrained_layout.use": True,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 10,
     "axes.grid": True,
     "grid.alpha": 0.25,
     "font.size": 9,
@@ -56,7 +54,8 @@ def push_cdf(
     measured: Floats, predicted: Sequence[Floats], late_s: float, ax: Axes
 ) -> Axes:
     """Measured and predicted shares of pushes that had arrived, with a 95 % band."""
-    grid = np.linspace(0, max(late_s * 1.2, float(np.max(measured, initial=0.0))), 240)
+    longest_s = float(np.max(measured[np.isfinite(measured)], initial=0.0))
+    grid = np.linspace(0, max(late_s * 1.2, longest_s), 240)
     share = np.searchsorted(np.sort(measured), grid, side="right") / max(
         1, len(measured)
     )
@@ -72,7 +71,7 @@ def push_cdf(
     ax.plot(grid, share, color=COLORS["measured"], label="measured")
     limit(ax, late_s, f"late after {late_s:g} s", vertical=True)
     gap = float(np.max(np.abs(share - middle)))
-    ax.set_title(f"Measured and predicted pushes differ by {gap:.0%} of riders at most")
+    _title(ax, f"Measured and predicted pushes differ by {gap:.0%} of riders at most")
     ax.set_xlabel("delay published to push arrived, s")
     ax.set_ylabel("share of pushes")
     ax.set_ylim(0, 1.02)
@@ -109,8 +108,8 @@ def parity(rows: Sequence[Mapping[str, Any]], ax: Axes) -> Axes:
             xytext=(3, 3), textcoords="offset points",
         )  # fmt: skip
     outside = sum(row["verdict"] == "outside" for row in rows)
-    ax.set_title(
-        f"{outside} of {len(rows)} predicted metrics lie outside their threshold"
+    _title(
+        ax, f"{outside} of {len(rows)} predicted metrics lie outside their threshold"
     )
     ax.set_xscale("log")
     ax.set_yscale("log")
@@ -147,9 +146,10 @@ def by_users(
     top = max(row["users"] for row in rows)
     last = {row["layout"]: row[measure] for row in rows if row["users"] == top}
     best, worst = min(last, key=last.__getitem__), max(last, key=last.__getitem__)
-    ax.set_title(
+    _title(
+        ax,
         f"At {top:,} users {measure} is {last[best]:.3g} on {best} "
-        f"and {last[worst]:.3g} on {worst}"
+        f"and {last[worst]:.3g} on {worst}",
     )
     ax.set_xlabel("users")
     ax.set_ylabel(f"{measure}, {unit}")
@@ -176,10 +176,12 @@ def cost_by_users(bills: Sequence[Mapping[str, Any]], budget: float, ax: Axes) -
     limit(ax, budget, f"budget {budget:g} USD")
     inside = [bill for bill in bills if bill["within_budget"]]
     reach = f"{max(bill['users'] for bill in inside):,} users" if inside else "no user"
-    ax.set_title(
-        f"The platform stays within {budget:g} USD up to {reach} of those shown"
-    )
+    _title(ax, f"The platform stays within {budget:g} USD up to {reach} of those shown")
     ax.set_xlabel("users")
     ax.set_ylabel("USD per month")
     ax.legend(loc="upper left")
     return ax
+
+
+def _title(ax: Axes, finding: str) -> None:
+    ax.set_title(finding, loc="left", fontsize=10)

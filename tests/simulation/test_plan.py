@@ -1,3 +1,4 @@
+import io
 import json
 
 import pytest
@@ -31,7 +32,7 @@ def test_a_plan_is_whole_and_can_be_read_back(folder, tmp_path):
 
     document = json.loads(write_document(made.document, tmp_path).read_text())
     page = report.write(made, tmp_path).read_text()
-    console = Console(width=200, record=True, file=(tmp_path / "screen").open("w"))
+    console = Console(width=200, record=True, file=io.StringIO())
     report.show(made, console)
     screen = console.export_text()
 
