@@ -182,15 +182,18 @@ def predict(
 def validate(
     calibration: Calibration, run: Run, *, replications: int = 60, seed: int = 1
 ) -> list[Comparison]:
-    """Compare each metric of a run with its prediction; a noisy run decides nothing."""
+    """Compare each metric of a run with its prediction; a noisy run decides nothing,
+    and neither does a noisy calibration.
+    """
     predicted = predict(calibration, run, replications=replications, seed=seed)
-    wrong = complaints(run)
+    wrong = [f"the run is noisy: {why}" for why in complaints(run)]
+    wrong += [f"its calibration is noisy: {why}" for why in calibration.complaints]
     rows = [_compare(metric, run, predicted, seed) for metric in METRICS]
     memory = _memory(calibration, run)
     rows += [memory] if memory else []
     if not wrong:
         return rows
-    return [_undecided(row, f"the run is noisy: {'; '.join(wrong)}") for row in rows]
+    return [_undecided(row, "; ".join(wrong)) for row in rows]
 
 
 def _compare(
