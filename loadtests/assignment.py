@@ -4,7 +4,7 @@ Written by whoever starts a run, read by the locust process; free of locust.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -64,16 +64,21 @@ class Assignment:
 
 
 def assign(
-    scenario: Scenario, routes: Sequence[str], *, starts_at: float, skip: int = 0
+    scenario: Scenario,
+    routes: Sequence[str],
+    *,
+    starts_at: float,
+    avoid: Collection[str] = (),
 ) -> Assignment:
-    """Give the scenario's lines the first routes after ``skip`` that are there.
+    """Give the scenario's lines the first routes that are there and not to be avoided.
 
     Raises UsageError when there are too few: a line needs a route of its own.
     """
-    chosen = tuple(routes[skip : skip + scenario.lines])
+    free = [route for route in routes if route not in avoid]
+    chosen = tuple(free[: scenario.lines])
     if len(chosen) < scenario.lines:
         raise UsageError(
-            f"scenario {scenario.name} needs {skip + scenario.lines} lines, the "
-            f"feeds hold {len(routes)} now: give fewer minutes, or a larger network"
+            f"scenario {scenario.name} needs {scenario.lines} lines, the feeds hold "
+            f"{len(free)} for it now: give fewer minutes, or a larger network"
         )
     return Assignment(scenario=scenario, routes=chosen, starts_at=starts_at)

@@ -22,17 +22,17 @@ def record(rows: tuple[Row, ...], given: Input, out: Path, steps: Steps) -> list
     given.check()
     _clear(out)
     runs: list[Run] = []
-    skip = 0
+    used: set[str] = set()
     with stage(given, steps=steps) as here:
         for row, scenario in zip(rows, scenarios, strict=True):
             run = perform(
-                here, scenario, out / row.name, role=row.role, skip=skip, steps=steps
+                here, scenario, out / row.name, role=row.role, avoid=used, steps=steps
             )
             if run.about["broken"]:
                 raise UsageError(f"run {row.name} is broken: {run.about['broken']}")
             steps.say(f"{row.name}: {len(run.records.deliveries)} pushes recorded")
             runs.append(run)
-            skip += scenario.lines
+            used.update(run.about["routes"])
     return runs
 
 

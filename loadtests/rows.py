@@ -18,6 +18,10 @@ WARM_UP_S = 1.0
 SETTLE_S = 20.0
 """After the last onset: up to a poll period, and some seconds to match and to send."""
 
+DELAY_S = 1_050
+"""In the middle of a size class of delays: a trip that gains or loses a minute stays in
+it, so that a rider is told once. At a bound many are told twice."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
@@ -43,6 +47,7 @@ class Row:
             onset_every_s=self.onset_every_s,
             warm_up_s=WARM_UP_S,
             settle_s=SETTLE_S,
+            delay_s=DELAY_S,
             seed=self.seed,
         )
         return with_burst(plain, self.burst)

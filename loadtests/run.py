@@ -4,7 +4,7 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,15 +59,15 @@ def perform(
     folder: Path,
     *,
     role: str = "",
-    skip: int = 0,
+    avoid: Collection[str] = (),
     steps: Steps,
 ) -> Run:
     """Run the scenario on the stage and leave its run folder.
 
-    ``skip``: how many of the network's lines an earlier run on this stage has used.
+    ``avoid``: routes that an earlier run on this stage has delayed, and still does.
     A worker that dies ends the run; the folder is written and says so (``broken``).
     """
-    run = assign(scenario, stage.lines(), starts_at=0.0, skip=skip)
+    run = assign(scenario, stage.lines(), starts_at=0.0, avoid=avoid)
     settle_in(stage.rig.servers.admin_database_url, run)
     if stage.input.realtime:
         stage.tell_what_is_known()
@@ -195,6 +195,7 @@ def _gather(
         "users": scenario.users,
         "seed": scenario.seed,
         "lines": scenario.lines,
+        "routes": list(run.routes),
         "scenario_as_run": asdict(scenario),
         "settings": list(stage.settings),
         "policy": asdict(stage.policy),

@@ -48,14 +48,15 @@ def test_a_second_run_takes_other_lines() -> None:
     lines = [str(number) for number in range(8)]
 
     first = assign(SCENARIO, lines, starts_at=0.0)
-    second = assign(SCENARIO, lines, starts_at=0.0, skip=4)
+    # The order is that of the trips that run now, and changes.
+    second = assign(SCENARIO, lines[::-1], starts_at=0.0, avoid=first.routes)
 
     assert not set(first.routes) & set(second.routes)
 
 
 def test_too_few_lines_are_refused_with_their_number() -> None:
-    with pytest.raises(UsageError, match="needs 5 lines, the feeds hold 4 now"):
-        assign(SCENARIO, ["a", "b", "c", "d"], starts_at=0.0, skip=1)
+    with pytest.raises(UsageError, match="needs 4 lines, the feeds hold 3 for it"):
+        assign(SCENARIO, ["a", "b", "c", "d"], starts_at=0.0, avoid=["b"])
 
 
 def test_commuters_wait_before_the_run_and_until_the_grace_is_over() -> None:

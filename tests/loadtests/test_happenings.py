@@ -1,6 +1,7 @@
 """Events happen at their own instants, and say by how much they did not."""
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -80,7 +81,7 @@ def test_every_event_is_asked_for_at_its_instant() -> None:
 def test_a_slow_answer_does_not_move_the_events_after_the_next() -> None:
     run = run_of()
     due = [1000.0 + event.at_s for event in run.scenario.events()]
-    slow_s = 1.5 * max(b - a for a, b in zip(due, due[1:], strict=False))
+    slow_s = 1.5 * max(b - a for a, b in pairwise(due))
 
     control, late_s = happen(run, slow_s=slow_s)
 
