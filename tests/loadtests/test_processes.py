@@ -1,0 +1,51 @@
+"""Processes seen from outside: their places, their last words."""
+
+import json
+import os
+
+import pytest
+
+from loadtests.processes import last_words, of_processes
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("", "it logged nothing"),
+        ("NameError: name 'x' is not defined\n", "NameError: name 'x' is not defined"),
+        (json.dumps({"event": "step failed"}), "step failed"),
+        (
+            json.dumps(
+                {"event": "failed", "exception": "Traceback\n  x\nValueError: 7"}
+            ),
+            "ValueError: 7",
+        ),
+        ("[1, 2]", "[1, 2]"),
+    ],
+    ids=["empty", "plain", "event", "traceback", "other json"],
+)
+def test_last_words_are_one_short_line(line: str, says: str) -> None:
+    assert last_words(line) == says
+    assert len(last_words(line * 1000)) <= 300
+
+
+def test_processor_time_counts_from_the_last_reading_of_that_process() -> None:
+    before: dict[str, tuple[int, float]] = {"bg/child-0": (os.getpid(), 0.0)}
+
+    (first,) = of_processes({"bg/child-0": os.getpid()}, before, now=1.0, memory=False)
+    (again,) = of_processes({"bg/child-0": os.getpid()}, before, now=2.0, memory=False)
+
+    assert first.value > 0
+    assert again.value < first.value
+
+
+def test_a_recycled_child_starts_anew() -> None:
+    before: dict[str, tuple[int, float]] = {"bg/child-0": (1, 1e9)}
+
+    (sample,) = of_processes({"bg/child-0": os.getpid()}, before, now=1.0, memory=False)
+
+    assert 0 < sample.value < 1e6
+
+
+def test_a_process_that_is_gone_leaves_no_reading() -> None:
+    assert of_processes({"bg/child-0": 2**22 + 1}, {}, now=1.0, memory=True) == []
