@@ -17,6 +17,7 @@ from loadtests.rig.folder import RigError
 from loadtests.rig.postgres import at_database, copied_database
 from loadtests.rig.servers import Servers
 from loadtests.rig.servers import servers as started_servers
+from worker.clients import postgres
 
 ROOT = Path(__file__).resolve().parents[1]
 IN_CI = bool(os.environ.get("CI"))
@@ -42,6 +43,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def rewrite(request: pytest.FixtureRequest) -> bool:
     """Whether generated files are to be written (make docs, make golden)."""
     return bool(request.config.getoption("--rewrite"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_connection_is_left_open() -> Iterator[None]:
+    """A process keeps a connection for its next task; the last test has none."""
+    yield
+    postgres.close_all()
 
 
 @pytest.fixture(autouse=True)
