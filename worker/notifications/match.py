@@ -72,6 +72,7 @@ def insert_notifications(
             "alerts": disruptions.alerts,
             "buckets": list(policy.realtime.delay_buckets_s),
             "told_again_s": policy.matching.told_again_after_s,
+            "block": str(int(now.timestamp()) // policy.matching.told_again_after_s),
             "cap": policy.matching.max_per_rider_hour,
             "expiry_s": policy.push.expiry_s,
             "environment": environment,

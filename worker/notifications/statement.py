@@ -167,18 +167,16 @@ candidate as (
 ),
 about as (
     select
-        c.user_id, c.n, c.stop_id, c.expected_at, c.by_trip, s.kind, s.trip_id,
-        s.service_date, s.delay_s,
+        c.user_id, c.n, c.stop_id, c.expected_at, c.by_trip, s.kind, s.route_id,
+        s.trip_id, s.service_date, s.delay_s,
         width_bucket(s.delay_s, %(buckets)s::int[]) as bucket,
         case
             when s.kind = 'alert' then 'alert ' || (
                 (%(alerts)s::json[])[s.alert + 1] ->> 'id'
             )
             when s.trip_id <> '' and (s.kind <> 'delay' or c.by_trip)
-                then concat_ws(' ', s.kind, s.day, s.trip_id)
-            else concat_ws(
-                ' ', s.kind, s.day, c.from_minute * 60 / %(told_again_s)s, s.route_id
-            )
+                then concat_ws(' ', s.kind, s.service_date, s.trip_id)
+            else concat_ws(' ', s.kind, %(block)s::text, s.route_id)
         end as subject
     from candidate c
     join said s using (n)
@@ -219,6 +217,10 @@ fresh as materialized (
                 and (n.collapse_id = i.collapse_id or (
                     n.trip_id = o.trip_id and n.trip_id <> '' and n.kind <> 'alert'
                     and n.service_date = o.service_date
+                ) or (
+                    -- The line's story goes on, though the block has changed.
+                    o.kind = 'delay' and not o.by_trip and n.route_id = o.route_id
+                    and n.matched_at > %(real)s - %(told_again_s)s * interval '1 second'
                 ))
             ) as known
         from app.notifications n

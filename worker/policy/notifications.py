@@ -10,7 +10,7 @@ class Matching:
     """What is told, and how often.
 
     A rider is told of a line once for each size of delay (``realtime.delay_buckets_s``)
-    in ``told_again_after_s`` of the timetable; ``max_per_rider_hour`` bounds everything
+    in ``told_again_after_s``; ``max_per_rider_hour`` bounds everything
     together. An alert is told from ``alert_lead_s`` before the rider's window opens.
     ``work_mem_mib``: what PostgreSQL may use for one join or sort of the matcher.
     """

@@ -172,6 +172,31 @@ def test_other_trips_of_the_line_are_the_same_story_for_hours(
     assert [row["trip_id"] for row in riders.told(rider)] == ["trip-1", "trip-99"]
 
 
+def test_a_delay_of_the_whole_morning_is_one_story(riders, match, happens, now):
+    rider = riders.one(LINE)
+    whole = [
+        happens.late(now + timedelta(hours=hours), trip_id=f"trip-{hours}")
+        for hours in range(6)
+    ]
+
+    match(*whole)
+    match(*whole)
+
+    assert len(riders.told(rider)) == 1
+
+
+def test_a_story_is_not_told_again_because_a_block_begins(riders, match, happens, now):
+    rider = riders.one(LINE)
+    block_s = POLICY.matching.told_again_after_s
+    begins = now + timedelta(seconds=block_s - now.timestamp() % block_s)
+    just_before, just_after = (begins + timedelta(seconds=s) for s in (-60, 60))
+
+    match(happens.late(just_before), now=just_before)
+    match(happens.late(just_after, trip_id="trip-2"), now=just_after)
+
+    assert [row["trip_id"] for row in riders.told(rider)] == ["trip-1"]
+
+
 def test_the_worst_of_many_trips_is_told(riders, match, happens, now):
     rider = riders.one(LINE)
     rows = [
