@@ -148,6 +148,7 @@ def test_a_feed_row_is_asked_for_counted_and_served(tmp_path):
         disrupted=False,
         slowed=False,
         limits=POLICY.realtime,
+        tick=POLICY.tasks["gtfs_rt_poller"].tick,
     )
     outside = Outside(source=Synthetic(), feeds=feeds)
     nsw = Nsw(outside, {}, tmp_path, "key", Faults())

@@ -7,11 +7,9 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from worker.policy.feeds import Feed, RealtimeLimits
-from worker.policy.tasks import TIMEZONE
+from worker.policy.tasks import TIMEZONE, Every
 
 Period = Literal["peak", "day", "night"]
-_TICK_S = 15
-_EARLY_S = _TICK_S / 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,9 +80,12 @@ def due(
     disrupted: bool,
     slowed: bool,
     limits: RealtimeLimits,
+    tick: Every,
 ) -> list[Feed]:
     """The feeds to ask now, most urgent first, no more than a tick can ask.
 
+    Waiting is counted from slot to slot: a tick that came late in its slot, as the
+    first of a new beat does, must not make the feed miss the next one.
     What does not fit is asked by the next tick; so feeds that start together spread
     out by themselves.
     """
@@ -99,7 +100,7 @@ def due(
             slowed=slowed,
             limits=limits,
         )
-        waited = now_s - state.asked_at
-        if waited >= interval - _EARLY_S and now_s >= state.not_before:
+        waited = tick.slot_at(now_s) - tick.slot_at(state.asked_at)
+        if waited >= interval - tick.period_s / 2 and now_s >= state.not_before:
             wanted.append((feed.rank, -waited / interval, feed.name))
     return [feeds[name] for *_, name in sorted(wanted)[: limits.feeds_per_tick]]

@@ -11,7 +11,8 @@ from typing import Protocol
 from redis import Redis
 
 from worker.clients.nsw import Admit, Answer, Handle, Sent
-from worker.policy import Policy
+from worker.errors import PolicyError
+from worker.policy import Every, Policy
 from worker.policy.feeds import Feed, planned_per_quarter
 from worker.realtime import cadence, ingest, store
 from worker.realtime.accept import Held
@@ -116,6 +117,9 @@ class Tick:
             for name, feed in feeds.items()
             if self._breakers[name].state != "open"
         }
+        tick = self._policy.tasks["gtfs_rt_poller"].tick
+        if not isinstance(tick, Every):
+            raise PolicyError("tasks.gtfs_rt_poller.tick must be a period in seconds")
         return cadence.due(
             ready,
             self._states,
@@ -124,6 +128,7 @@ class Tick:
             disrupted=cadence.disrupted(self._states.values(), limits),
             slowed=slowed,
             limits=limits,
+            tick=tick,
         )
 
     async def _admit(self, feed: str) -> bool:

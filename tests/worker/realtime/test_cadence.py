@@ -92,6 +92,7 @@ def due(limits, states, now_s, feeds=POLICY.feeds, period="peak"):
         disrupted=False,
         slowed=False,
         limits=limits,
+        tick=POLICY.tasks["gtfs_rt_poller"].tick,
     )
     return [feed.name for feed in chosen]
 
@@ -124,6 +125,14 @@ def test_a_tick_that_comes_a_little_early_still_asks(limits):
     states = {CORE.name: FeedState(asked_at=1_000_000.4)}
 
     assert due(limits, states, 1_000_015.1, {CORE.name: CORE}) == [CORE.name]
+
+
+def test_a_tick_late_in_its_slot_does_not_cost_the_next_one(limits):
+    slot = 1_000_005
+    states = {CORE.name: FeedState(asked_at=slot + 12)}
+
+    assert due(limits, states, slot + 14, {CORE.name: CORE}) == []
+    assert due(limits, states, slot + 15, {CORE.name: CORE}) == [CORE.name]
 
 
 def test_a_feed_that_asked_for_a_pause_gets_it(limits):
