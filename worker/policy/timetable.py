@@ -117,7 +117,7 @@ TIMETABLE = TimetableLimits(
     lock_timeout_ms=500,
     lock_attempts=20,
     reason=(
-        "The complete bundle is about 300 MB and 1.5 GB unpacked, so the caps are twice "
+        "The complete bundle is about 300 MB and 1.5 GB unpacked, the caps are twice "
         "that; stop_times packs 13-fold, a bomb over 1,000-fold. Supabase stops a "
         "statement after 2 minutes unless told otherwise. A reader waits behind a "
         "waiting lock, so each wait is half a second at most."

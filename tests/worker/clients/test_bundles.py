@@ -67,7 +67,9 @@ def test_a_broken_download_continues_where_it_stopped(tmp_path: Path) -> None:
         if len(ranges) == 1:
             return httpx.Response(200, content=broken(), headers={"etag": '"v1"'})
         assert request.headers["if-range"] == '"v1"'
-        return httpx.Response(206, content=iter([BODY[50_000:]]), headers={"etag": '"v1"'})
+        return httpx.Response(
+            206, content=iter([BODY[50_000:]]), headers={"etag": '"v1"'}
+        )
 
     bundles = server(tmp_path, answer)
     with pytest.raises(TransientError, match="continues where this one stopped"):
@@ -93,7 +95,11 @@ def test_a_new_file_on_the_server_is_taken_from_its_start(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("response", "error", "sentence"),
     [
-        (httpx.Response(200, content=iter([b"<html>"])), TransientError, "is not a zip"),
+        (
+            httpx.Response(200, content=iter([b"<html>"])),
+            TransientError,
+            "is not a zip",
+        ),
         (httpx.Response(503), TransientError, "refused with 503"),
         (httpx.Response(401), PermanentError, "check NSW_API_KEY"),
         (httpx.Response(404), PermanentError, "the path /v1/publictransport"),
