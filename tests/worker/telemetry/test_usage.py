@@ -42,6 +42,17 @@ def test_the_time_of_ended_children_counts():
     assert usage.cpu_s() - before > 0.01
 
 
+def test_less_than_a_hundredth_of_a_second_is_seen():
+    began_s = before = usage.cpu_s()
+
+    steps = set()
+    while len(steps) < 3 and usage.cpu_s() - began_s < 0.009:
+        now = usage.cpu_s()
+        steps |= {now} - {before}
+
+    assert len(steps) == 3, "the processor's clock moved in steps of a hundredth"
+
+
 def test_without_proc_there_is_still_a_peak(monkeypatch, tmp_path):
     monkeypatch.setattr(usage, "_PROC", tmp_path / "absent")
 
