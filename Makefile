@@ -24,7 +24,7 @@ endif
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup plan test lint types tests notebooks notebooks-update docs run lab lock clean
+.PHONY: help setup plan test lint types tests notebooks notebooks-update docs run bench lab lock clean
 
 ## help: list the targets
 help:
@@ -79,13 +79,17 @@ docs: .venv/installed
 run: .venv/installed
 	@exec $(PY) -m loadtests run $(or $(SCENARIO),disruption) --users $(or $(USERS),1000)
 
+## bench: what each part costs beside the bare thing (ROOMS="timetable realtime")
+bench: .venv/installed
+	@exec $(PY) -m loadtests bench $(ROOMS) $(if $(TRANSIT_DATA),--data '$(TRANSIT_DATA)')
+
 ## lab: open JupyterLab on the notebooks
 lab: .venv/installed
 	@exec $(PY) -m jupyter lab notebooks
 
-## lock: resolve pyproject.toml again and rewrite both locks (needs uv)
 RESOLVE = uv pip compile -q pyproject.toml --universal --fork-strategy fewest \
   --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
+## lock: resolve pyproject.toml again and rewrite both locks (needs uv)
 lock:
 	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }
 	@$(RESOLVE) --all-extras --group build -o requirements.lock $(if $(UPGRADE),--upgrade)

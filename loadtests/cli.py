@@ -103,6 +103,7 @@ def _say(text: str) -> None:
 
 app.command()(doors.run)
 app.command()(doors.matrix)
+app.command()(doors.bench)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The commands ``run`` and ``matrix``, as the command line knows them."""
+"""The commands ``run``, ``matrix`` and ``bench``, as the command line knows them."""
 
 import json
 import signal
@@ -17,6 +17,7 @@ from worker.errors import UsageError
 from worker.policy import POLICY, apply_settings
 
 OUT = Path("out/runs")
+BENCH = Path("out/bench.json")
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="vary the policy"),
@@ -115,6 +116,34 @@ def matrix(
     for done in matrices.record(rows, given, folder, Steps()):
         print_summary(console, done.about, done.records)
     typer.echo(str(folder))
+
+
+def bench(
+    rooms: Annotated[
+        list[str] | None, typer.Argument(help="rooms to measure; else all")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="a folder of real data, as TRANSIT_DATA names")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="the file to write")] = BENCH,
+    json_: Json = False,
+) -> None:
+    """Measure what each part costs, beside the bare thing and its target."""
+    from loadtests.bench.perform import as_json, baselines, perform, table_of
+    from loadtests.bench.rooms import Given, chosen
+
+    names = chosen(rooms or ())
+    if data is not None and not data.is_dir():
+        raise UsageError(f"there is no folder {data}: --data names one of real data")
+    _end_on_sigterm()
+    rows = perform(names, Given(data=data, say=Steps().say), out)
+    if json_:
+        typer.echo(json.dumps(as_json(rows), allow_nan=False))
+        return
+    console = Console()
+    console.print(table_of(rows))
+    for line in (*baselines(rows), str(out)):
+        typer.echo(line)
 
 
 def _refuse_taken(folder: Path) -> None:
