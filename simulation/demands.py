@@ -22,7 +22,8 @@ class TaskDemand:
     """Joint samples of one task's attempts: row k is one attempt.
 
     ``io_s[k] + units * io_per_unit_s`` seconds outside, CPU alike; ``units`` are
-    notifications. ``failure`` is the share of attempts that failed.
+    notifications. ``lag_s``: from the hand-over to an idle child until the attempt has
+    started, none when empty. ``failure`` is the share of attempts that failed.
     """
 
     task: str
@@ -32,6 +33,7 @@ class TaskDemand:
     io_per_unit_s: float = 0.0
     cpu_per_unit_s: float = 0.0
     failure: float = 0.0
+    lag_s: tuple[float, ...] = ()
     source: str = "measured"
 
     def service_s(self, units: float = 0.0) -> float:

@@ -63,7 +63,10 @@ class Attempts:
 def refusals(layout: Layout, tables: Tables) -> list[str]:
     """What this kernel does not know, by name; empty when it can run the tables."""
     unknown = sorted({w.kind for w in tables.windows} - set(WINDOW_KINDS))
-    return [f"window '{kind}'" for kind in unknown]
+    carried = (
+        ["published messages with notifications"] if any(tables.tick_units) else []
+    )
+    return [f"window '{kind}'" for kind in unknown] + carried
 
 
 def run(layout: Layout, tables: Tables) -> Attempts:
@@ -168,6 +171,7 @@ def _columns(layout: Layout, tables: Tables) -> tuple[Any, ...]:
         drawn("cpu_s"),
         drawn("rss_mib"),
         drawn("luck"),
+        drawn("lag_s"),
         np.where(drawn("chance") < each("failure")[:, None], 1.0, 0.0),
         np.array([1 if s is None else len(s) for s in streams], dtype=np.int64),
         np.column_stack(
@@ -197,7 +201,7 @@ def _columns(layout: Layout, tables: Tables) -> tuple[Any, ...]:
 def _loop(columns: Any, capacity: int) -> Any:
     (
         start_at, end_at, tick_at, tick_task, onset_at, outbox, windows, task_queue,
-        rows, io, cpu, rss, luck, fails, lengths, per_unit, cycles, pools, cores,
+        rows, io, cpu, rss, luck, lag, fails, lengths, per_unit, cycles, pools, cores,
         machine, batch_size, streams, blind,
     ) = columns  # fmt: skip
     parent_s, between_s, respawn_s = machine
@@ -337,8 +341,13 @@ def _loop(columns: Any, capacity: int) -> Any:
                 pool = child_pool[gets]
                 parent_free[pool] = max(now, parent_free[pool]) + parent_s
                 holds[gets] = message
+                handed_at = parent_free[pool]
+                if m_enqueued[message] == now:  # it found the child idle
+                    task = m_task[message]
+                    place = m_number[message] + m_attempt[message] * RETRY_STRIDE
+                    handed_at += lag[task, place % lengths[task]]
                 order += 1
-                heappush(events, (parent_free[pool], order, HANDED, gets, stage[gets]))
+                heappush(events, (handed_at, order, HANDED, gets, stage[gets]))
         todo = 0
         # The next instant: a tick or an event.
         next_tick = tick_at[tick] if tick < len(tick_at) else np.inf

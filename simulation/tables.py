@@ -37,7 +37,8 @@ class Stream:
     The n-th message asks for ``io_s[n] + units * io_per_unit_s`` seconds outside and
     for CPU alike, where units are its notifications. It fails when ``chance[n]`` is
     below ``failure``; ``luck[n]`` jitters its retries. ``deaf`` tasks do not hear the
-    soft limit. Streams repeat when they are too short.
+    soft limit. ``lag_s[n]``: from the hand-over to an idle child until the attempt has
+    started. Streams repeat when they are too short.
     """
 
     def __init__(
@@ -48,19 +49,23 @@ class Stream:
         rss_mib: Floats,
         luck: Floats,
         chance: Floats,
+        lag_s: Floats | None = None,
         io_per_unit_s: float = 0.0,
         cpu_per_unit_s: float = 0.0,
         failure: float = 0.0,
         deaf: bool = False,
     ) -> None:
-        arrays = (io_s, cpu_s, rss_mib, luck, chance)
+        lag_s = np.zeros_like(io_s) if lag_s is None else lag_s
+        arrays = (io_s, cpu_s, rss_mib, luck, chance, lag_s)
         if len({len(array) for array in arrays}) != 1 or not len(io_s):
             raise UsageError("a stream needs as many io as cpu, memory and luck draws")
-        for name, array in (("io_s", io_s), ("cpu_s", cpu_s), ("rss_mib", rss_mib)):
+        for name, array in (
+            ("io_s", io_s), ("cpu_s", cpu_s), ("rss_mib", rss_mib), ("lag_s", lag_s),
+        ):  # fmt: skip
             if not np.isfinite(array).all() or (array < 0).any():
                 raise UsageError(f"a stream's {name} holds NaN, infinity or a negative")
         self.io_s, self.cpu_s, self.rss_mib = io_s, cpu_s, rss_mib
-        self.luck, self.chance = luck, chance
+        self.luck, self.chance, self.lag_s = luck, chance, lag_s
         self.io_per_unit_s, self.cpu_per_unit_s = io_per_unit_s, cpu_per_unit_s
         self.failure, self.deaf = failure, deaf
         # Python floats: an engine in Python reads a list five times faster.
@@ -69,6 +74,7 @@ class Stream:
         )
         self._fails = (chance < failure).tolist()
         self._luck: list[float] = luck.tolist()
+        self._lag: list[float] = lag_s.tolist()
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -84,6 +90,10 @@ class Stream:
             self._fails[place],
             self.deaf,
         )
+
+    def lag(self, number: int, attempt: int) -> float:
+        """Seconds until an idle child that was handed the message has started."""
+        return self._lag[(number + attempt * RETRY_STRIDE) % len(self._lag)]
 
     def jitter(self, number: int, attempt: int) -> float:
         """A number in [0, 1) for the countdown of a retry."""
@@ -126,7 +136,9 @@ class Window:
 class Tables:
     """One run, drawn. Times are epoch seconds, sorted.
 
-    ``tick_at`` / ``tick_task``: what beat publishes when. ``onset_at`` /
+    ``tick_at`` / ``tick_task``: what beat, or a load test, publishes when;
+    ``tick_units``: how many notifications each of them carries, none when empty.
+    ``onset_at`` /
     ``onset_riders``: a line's delay is published in the feed, and how many riders it
     concerns. ``windows``: when the outside is slow or down.
     ``arrivals``: the shares of a sender's time after which its first and its last push
@@ -144,12 +156,15 @@ class Tables:
     windows: tuple[Window, ...] = field(default=())
     arrivals: tuple[float, float] = (0.0, 1.0)
     blind: float = 0.0
+    tick_units: Sequence[int] = ()
 
     def __post_init__(self) -> None:
         if not self.end_at > self.start_at:
             raise UsageError("a run must end after it starts")
         if len(self.tick_at) != len(self.tick_task):
             raise UsageError("every tick needs its task")
+        if self.tick_units and len(self.tick_units) != len(self.tick_at):
+            raise UsageError("every tick needs its units, or none has any")
         if len(self.onset_at) != len(self.onset_riders):
             raise UsageError("every onset needs its riders")
         for name, times in (("tick_at", self.tick_at), ("onset_at", self.onset_at)):

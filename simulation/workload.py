@@ -166,6 +166,7 @@ def drawn(
         rss_mib=np.asarray(demand.rss_mib)[rows],
         luck=rng.random(draws),
         chance=rng.random(draws),
+        lag_s=np.asarray(demand.lag_s)[rows] if demand.lag_s else None,
         io_per_unit_s=demand.io_per_unit_s,
         cpu_per_unit_s=demand.cpu_per_unit_s,
         failure=demand.failure,

@@ -166,7 +166,7 @@ class _Connection(Http2Server):
             )
         )
         slow = faults.find("apns", "slow") if faults.all else None
-        wait_s = slow.number() if slow is not None else self.apns.rtt_s
+        wait_s = self.apns.rtt_s + (slow.number() if slow is not None else 0.0)
         self.due.append((self.loop.time() + wait_s, number, code, apns_id, details))
         if self.timer is None:
             self.timer = self.loop.call_later(wait_s, self._answer_due)

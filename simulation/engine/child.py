@@ -50,14 +50,21 @@ class Child:
         while True:
             message: Message = yield self._pool.next_message(self)
             self.busy = True
-            yield env.timeout(self._pool.handing_over_s())
+            stream = self._streams[message.task.name]
+            # A message that found the child idle; one that waited has met a child
+            # whose ``between_s`` holds all that lies between two tasks.
+            lag_s = (
+                stream.lag(message.number, message.attempt)
+                if message.enqueued_at == env.now
+                else 0.0
+            )
+            yield env.timeout(self._pool.handing_over_s() + lag_s)
             if env.now > message.expires_at:
                 self._journal.leave(message, self.name, None, env.now, Outcome.EXPIRED)
                 self.busy = False
                 continue
             started_at = env.now
             self._behaviours.begin(message)
-            stream = self._streams[message.task.name]
             demand = stream.demand(message.number, message.attempt, message.units)
             demand = self._behaviours.hampered(message, demand)
             outcome = yield from self.spend(message, demand)

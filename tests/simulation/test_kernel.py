@@ -62,6 +62,7 @@ def random_world(seed, truth):
             io_per_unit_s=per_unit_s,
             cpu_per_unit_s=per_unit_s,
             failure=float(rng.uniform(0, 0.3)),
+            lag_s=tuple(rng.uniform(0, 0.05, 50).tolist()),
         )
 
     demands = [
@@ -154,6 +155,8 @@ def test_what_it_does_not_know_is_refused_by_name(truth):
 
     with pytest.raises(UsageError, match="does not know window 'redis_cut'"):
         kernel.run(layout, replace(tables, windows=(cut,)))
+    with pytest.raises(UsageError, match="published messages with notifications"):
+        kernel.run(layout, replace(tables, tick_units=[3] * len(tables.tick_at)))
 
 
 def test_a_run_of_the_worker_can_be_replayed_by_either(make_run, truth):
