@@ -136,9 +136,7 @@ class Window:
 class Tables:
     """One run, drawn. Times are epoch seconds, sorted.
 
-    ``tick_at`` / ``tick_task``: what beat, or a load test, publishes when;
-    ``tick_units``: how many notifications each of them carries, none when empty.
-    ``onset_at`` /
+    ``tick_at`` / ``tick_task``: what beat publishes when. ``onset_at`` /
     ``onset_riders``: a line's delay is published in the feed, and how many riders it
     concerns. ``windows``: when the outside is slow or down.
     ``arrivals``: the shares of a sender's time after which its first and its last push
@@ -156,15 +154,12 @@ class Tables:
     windows: tuple[Window, ...] = field(default=())
     arrivals: tuple[float, float] = (0.0, 1.0)
     blind: float = 0.0
-    tick_units: Sequence[int] = ()
 
     def __post_init__(self) -> None:
         if not self.end_at > self.start_at:
             raise UsageError("a run must end after it starts")
         if len(self.tick_at) != len(self.tick_task):
             raise UsageError("every tick needs its task")
-        if self.tick_units and len(self.tick_units) != len(self.tick_at):
-            raise UsageError("every tick needs its units, or none has any")
         if len(self.onset_at) != len(self.onset_riders):
             raise UsageError("every onset needs its riders")
         for name, times in (("tick_at", self.tick_at), ("onset_at", self.onset_at)):

@@ -1,4 +1,4 @@
-"""Beat: publishes each tick when its slot is due; a load test publishes alike."""
+"""Beat: publishes each tick when its slot is due."""
 
 from collections.abc import Callable, Generator
 from typing import Any
@@ -9,11 +9,10 @@ from simulation.tables import Tables
 
 
 def beat(
-    env: Environment, tables: Tables, publish: Callable[[str, int], None]
+    env: Environment, tables: Tables, publish: Callable[[str], None]
 ) -> Generator[Event, Any, None]:
     """Publish the ticks of the tables, one after the other."""
-    units = tables.tick_units or [0] * len(tables.tick_at)
-    for at, task, carried in zip(tables.tick_at, tables.tick_task, units, strict=True):
+    for at, task in zip(tables.tick_at, tables.tick_task, strict=True):
         if at > env.now:
             yield env.timeout(at - env.now)
-        publish(task, carried)
+        publish(task)

@@ -98,18 +98,12 @@ class World:
                 self.env.process(self._grow(each, hire))
 
     def publish(self, task: str, portions: tuple[Portion, ...] = ()) -> None:
-        """Publish a message of ``task`` now, for riders of the outbox."""
-        self._send(task, sum(riders for _, riders in portions), portions)
-
-    def _tick(self, task: str, units: int) -> None:
-        self._send(task, units, ())
-
-    def _send(self, task: str, units: int, portions: tuple[Portion, ...]) -> None:
+        """Publish a message of ``task`` now."""
         message = Message(
             task=self.layout.tasks[task],
             number=self._published[task],
             enqueued_at=self.env.now,
-            units=units,
+            units=sum(riders for _, riders in portions),
             portions=portions,
         )
         self._published[task] += 1
@@ -117,7 +111,7 @@ class World:
 
     def run(self) -> Result:
         """Run to the end of the tables; what is unfinished then stays inside."""
-        self.env.process(beat(self.env, self.tables, self._tick))
+        self.env.process(beat(self.env, self.tables, self.publish))
         self.env.run(until=self.tables.end_at)
         return Result(
             tables=self.tables,
