@@ -63,10 +63,7 @@ class Attempts:
 def refusals(layout: Layout, tables: Tables) -> list[str]:
     """What this kernel does not know, by name; empty when it can run the tables."""
     unknown = sorted({w.kind for w in tables.windows} - set(WINDOW_KINDS))
-    carried = (
-        ["published messages with notifications"] if any(tables.tick_units) else []
-    )
-    return [f"window '{kind}'" for kind in unknown] + carried
+    return [f"window '{kind}'" for kind in unknown]
 
 
 def run(layout: Layout, tables: Tables) -> Attempts:

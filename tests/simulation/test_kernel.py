@@ -155,8 +155,6 @@ def test_what_it_does_not_know_is_refused_by_name(truth):
 
     with pytest.raises(UsageError, match="does not know window 'redis_cut'"):
         kernel.run(layout, replace(tables, windows=(cut,)))
-    with pytest.raises(UsageError, match="published messages with notifications"):
-        kernel.run(layout, replace(tables, tick_units=[3] * len(tables.tick_at)))
 
 
 def test_a_run_of_the_worker_can_be_replayed_by_either(make_run, truth):
