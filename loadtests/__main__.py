@@ -1,6 +1,7 @@
-"""``python -m loadtests``."""
+"""``python -m loadtests``: the door."""
 
 from loadtests.cli import main
+from worker.errors import answer_at_the_door
 
 if __name__ == "__main__":
-    main()
+    answer_at_the_door(main)

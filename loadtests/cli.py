@@ -2,14 +2,12 @@
 
 import shlex
 import signal
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from loadtests import doors
-from worker.errors import WorkerError
 
 app = typer.Typer(
     help="Load tests on real servers, with NSW and Apple doubled on this machine.",
@@ -106,12 +104,6 @@ app.command()(doors.matrix)
 app.command()(doors.bench)
 
 
-def main() -> None:
-    """Run; bad use is one sentence on stderr and exit code 2."""
-    try:
-        app()
-    except WorkerError as error:
-        typer.echo(str(error), err=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
+def main() -> object:
+    """Read the command line, run what it says, give back the exit code."""
+    return app(prog_name="python -m loadtests")

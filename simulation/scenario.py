@@ -10,6 +10,9 @@ from typing import Literal
 
 from worker.errors import UsageError
 
+LONGEST_S = 86_400.0
+"""A day; also keeps what is no number, or endless, out of a run."""
+
 EventKind = Literal["delay", "nsw_slow", "nsw_down", "apns_slow", "sync", "redis_cut"]
 
 
@@ -59,8 +62,11 @@ class Scenario:
     def __post_init__(self) -> None:
         if self.users < 1:
             raise UsageError(f"--users {self.users}: a scenario needs at least 1 user")
-        if self.onset_every_s <= 0 or self.duration_s <= 0:
-            raise UsageError(f"scenario {self.name} has no time for an onset")
+        if not (self.onset_every_s > 0 and 0 < self.duration_s <= LONGEST_S):
+            raise UsageError(
+                f"scenario {self.name} cannot last {self.duration_s:g} s with an onset "
+                f"every {self.onset_every_s:g} s: give up to {LONGEST_S / 60:g} minutes"
+            )
         if self.onsets < 1:
             raise UsageError(
                 f"scenario {self.name} lasts {self.duration_s:g} s, too short for one "

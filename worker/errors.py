@@ -45,6 +45,9 @@ def answer_at_the_door(door: Callable[[], object]) -> NoReturn:
     """
     try:
         code = door()
+    except TransientError as error:
+        sys.stderr.write(f"{error}; `python -m worker check` says what to mend\n")
+        sys.exit(2)
     except WorkerError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)

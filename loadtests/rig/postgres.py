@@ -105,8 +105,9 @@ def prepare(admin_url: str, given: str = "") -> str:
             password = secrets.token_hex(16)
             _ensure_role(db, WORKER_ROLE, f"login password '{password}'")
     except psycopg.OperationalError as error:
+        said = str(error).partition("\n")[0]
         raise RigError(
-            f"PostgreSQL (DATABASE_URL) cannot be reached: {str(error).strip()}; "
+            f"PostgreSQL (DATABASE_URL) cannot be reached: {said}; "
             "start it, or unset DATABASE_URL to use the embedded one"
         ) from None
     return _as_role(admin_url, WORKER_ROLE, password)

@@ -20,6 +20,7 @@ from loadtests.run import perform
 from loadtests.stage import stage
 from simulation.runs import Run, load_run
 from simulation.scenario import Scenario
+from worker.errors import answer_at_the_door
 from worker.measures import MEASURES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -160,6 +161,9 @@ def test_nothing_is_left_of_a_run_that_was_ended(
         (["run", "disruption", "--scale", "huge"], "no scale huge"),
         (["matrix", "plan", "--static", "none.zip"], "there is no file none.zip"),
         (["matrix", "plan", "--realtime", "none"], "needs --static too"),
+        (["bench", "everything"], "there is no room 'everything'"),
+        (["bench", "--data", "none"], "there is no folder none"),
+        (["run", "disruption", "--minutes", "nan"], "cannot last nan s"),
         (["matrix", "everything"], "there is no matrix 'everything'"),
     ],
     ids=" ".join,
@@ -174,7 +178,7 @@ def test_bad_use_is_one_sentence_before_anything_starts(
     before = psutil.Process().children()
 
     with pytest.raises(SystemExit) as left:
-        main()
+        answer_at_the_door(main)
 
     said = capfd.readouterr().err
     assert left.value.code == 2

@@ -46,7 +46,13 @@ def test_every_commuter_rides_exactly_one_line() -> None:
 
 @pytest.mark.parametrize(
     ("users", "duration_s", "says"),
-    [(-5, 300, "at least 1 user"), (10, 0, "no time"), (10, 30, "too short")],
+    [
+        (-5, 300, "at least 1 user"),
+        (10, 0, "cannot last 0 s"),
+        (10, 30, "too short"),
+        (10, float("nan"), "cannot last nan s"),
+        (10, float("inf"), "cannot last inf s"),
+    ],
 )
 def test_a_contradictory_size_is_refused(
     users: int, duration_s: float, says: str

@@ -12,9 +12,14 @@ from worker.policy import POLICY, Pool
 
 def _become_celery(*arguments: str) -> None:
     """Replace this process by Celery's, so that it is the one that gets SIGTERM."""
+    from worker.clients import redis
+
     settings = env.settings()
-    settings.policy()  # a wrong POLICY_SET is said here, in one sentence
-    settings.needed_redis_url()
+    # What is wrong is said here in one sentence, not by Celery in a hundred attempts;
+    # a platform starts us again.
+    policy = settings.policy()
+    with redis.connect(settings.needed_redis_url(), policy=policy) as broker:
+        broker.ping()
     command = [sys.executable, "-m", "celery", "-A", "worker.app", *arguments]
     os.execve(sys.executable, command, env.for_celery())
 

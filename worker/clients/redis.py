@@ -93,7 +93,7 @@ def _named(command: str) -> Iterator[None]:
             "password of REDIS_URL"
         ) from None
     except _PASSES as error:
-        line = (str(error).splitlines() or [""])[0]
+        line = (str(error).splitlines() or [""])[0].rstrip(".")
         raise TransientError(
             f"Redis failed at {command}: {type(error).__name__}: {line}"
         ) from error
