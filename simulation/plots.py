@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from simulation.tables import Floats
+from worker.policy.feeds import Quota
 
 COLORS = {
     "A": "#9aa0a6", "B": "#c48f2f", "C": "#7a5ba6", "D": "#b0413e", "ours": "#1f6f8b",
@@ -179,6 +180,40 @@ def cost_by_users(bills: Sequence[Mapping[str, Any]], budget: float, ax: Axes) -
     _title(ax, f"The platform stays within {budget:g} USD up to {reach} of those shown")
     ax.set_xlabel("users")
     ax.set_ylabel("USD per month")
+    ax.legend(loc="upper left")
+    return ax
+
+
+def quota_day(
+    spent: Mapping[str, Floats], hours: Floats, quota: Quota, ax: Axes
+) -> Axes:
+    """Requests spent by the hour of a day, a line a plan, with the key's limits.
+
+    ``spent``: plan -> requests since midnight at each of ``hours``; the first plan is
+    the one that is kept.
+    """
+    shades = (COLORS["ours"], COLORS["B"], COLORS["D"])
+    for (plan, requests), color in zip(spent.items(), shades, strict=False):
+        ax.plot(hours, requests, color=color, label=plan)
+    granted = quota.granted_per_day
+    limit(ax, granted, f"granted {granted:,}")
+    planned = quota.planned_share * granted
+    ax.axhline(
+        planned, color="#777777", linestyle=":", linewidth=1,
+        label=f"planned at most {planned:,.0f}",
+    )  # fmt: skip
+    (kept, of_day), *others = spent.items()
+    finding = f"{kept.capitalize()} takes {of_day[-1] / granted:.0%} of the quota"
+    for plan, requests in others:
+        if requests[-1] > granted:
+            dark = hours[int(np.argmax(requests >= granted))]
+            finding += f"; {plan} is dark by {int(dark)}:{int(dark % 1 * 60):02d}"
+    _title(ax, finding)
+    ax.set_xlabel("hour of the day in Sydney")
+    ax.set_ylabel("requests since midnight")
+    ax.set_xlim(0, 24)
+    ax.set_xticks(range(0, 25, 4))
+    ax.set_ylim(bottom=0)
     ax.legend(loc="upper left")
     return ax
 

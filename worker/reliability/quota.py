@@ -1,8 +1,8 @@
 """What may still be asked of Transport for NSW, counted for all processes in Redis.
 
 Two limits: requests in any second, and requests in any 24 hours. The day's count is
-kept by quarter hours; without it (Redis was wiped) counting goes on from what the plan
-spends in a day, never from zero.
+kept by quarter hours, the oldest of them counts whole. Without it (Redis was wiped)
+counting goes on from what the plan spends in a day, never from zero.
 """
 
 from collections.abc import Callable
@@ -25,24 +25,25 @@ local now = tonumber(ARGV[1])
 local closed = redis.call('GET', KEYS[3])
 if closed then return {'closed', closed} end
 if redis.call('EXISTS', KEYS[2]) == 0 then return {'missing', ''} end
-local quarter = math.floor(now / 900)
+local quarter = math.floor(now / tonumber(ARGV[8]))
 local spent = 0
 local counts = redis.call('HGETALL', KEYS[2])
 for i = 1, #counts, 2 do
-  if tonumber(counts[i]) > quarter - 96 then
+  if tonumber(counts[i]) >= quarter - tonumber(ARGV[7]) then
     spent = spent + tonumber(counts[i + 1])
   else
     redis.call('HDEL', KEYS[2], counts[i])
   end
 end
 if spent >= tonumber(ARGV[3]) then return {'spent', tostring(spent)} end
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - 1)
+local second = tonumber(ARGV[6])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - second)
 local taken = redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')
 local tokens = tonumber(ARGV[2])
 if redis.call('EXISTS', KEYS[4]) == 1 then tokens = math.max(1, tokens / 2) end
 if #taken / 2 >= math.floor(tokens) then
   local oldest = tonumber(taken[#taken + 2 - 2 * math.floor(tokens)])
-  return {'wait', tostring(math.max(oldest + 1 - now, 0.005))}
+  return {'wait', tostring(math.max(oldest + second - now, 0.005))}
 end
 redis.call('ZADD', KEYS[1], ARGV[1], ARGV[4])
 redis.call('EXPIRE', KEYS[1], 2)
@@ -97,7 +98,16 @@ def _take(redis: Redis, quota: Quota, now_s: float, token: str) -> tuple[str, st
             keys.QUOTA_CLOSED,
             keys.QUOTA_SLOWED,
         ],
-        args=[repr(now_s), quota.per_s, quota.stop_at, token, _TTL_S],
+        args=[
+            repr(now_s),
+            quota.per_s,
+            quota.stop_at,
+            token,
+            _TTL_S,
+            quota.second_s,
+            _QUARTERS,
+            QUARTER_S,
+        ],
     )
     return answer[0].decode(), answer[1].decode()
 
@@ -115,7 +125,7 @@ def resume(redis: Redis, *, now_s: float, planned: Planned) -> None:
     this = int(now_s) // QUARTER_S
     counts = {
         str(quarter): round(planned(datetime.fromtimestamp(quarter * QUARTER_S, UTC)))
-        for quarter in range(this - _QUARTERS + 1, this)
+        for quarter in range(this - _QUARTERS, this)
     }
     counts[str(this)] = 0
     pipeline = redis.pipeline()
@@ -129,7 +139,7 @@ def spent(redis: Redis, *, now_s: float) -> int:
     """Requests of the last 24 hours; 0 when nothing was counted yet."""
     first = int(now_s) // QUARTER_S - _QUARTERS
     counts = redis.hgetall(keys.QUOTA_SPENT)
-    return sum(int(n) for quarter, n in counts.items() if int(quarter) > first)
+    return sum(int(n) for quarter, n in counts.items() if int(quarter) >= first)
 
 
 def close(redis: Redis, quota: Quota, reason: str) -> None:
