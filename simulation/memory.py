@@ -16,11 +16,16 @@ def peak_mib(samples: Iterable[Sample]) -> float:
     Processes are sampled at different instants, so the sum of peaks is what a limit
     must hold.
     """
+    return sum(peaks_mib(samples).values()) or float("nan")
+
+
+def peaks_mib(samples: Iterable[Sample]) -> dict[str, float]:
+    """Each process's highest reading, by label."""
     peaks: dict[str, float] = {}
     for sample in samples:
         if sample.name == "memory_mib":
             peaks[sample.label] = max(peaks.get(sample.label, 0.0), sample.value)
-    return sum(peaks.values()) if peaks else float("nan")
+    return peaks
 
 
 def pool_mib(

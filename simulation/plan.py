@@ -9,15 +9,17 @@ from typing import Any
 from simulation.assumptions import ASSUMPTIONS
 from simulation.calibration import calibrate
 from simulation.clusters import pushes
+from simulation.comparison import Comparison
 from simulation.cost import BRIEF, BUDGET_USD, bills, breaks_budget_at
 from simulation.demands import Calibration
 from simulation.layout import Layout
 from simulation.layouts import LAYOUTS
+from simulation.prediction import predict
 from simulation.prices import PRICES
 from simulation.runs import Run, load_run
 from simulation.scaling import triggers
 from simulation.sweep import Row, sweep
-from simulation.validation import Comparison, predict, validate
+from simulation.validation import validate
 from worker.errors import UsageError
 from worker.measures import MEASURES
 from worker.policy import POLICY, Policy

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from simulation import plots
+from simulation.comparison import Comparison
 from simulation.plan import Plan, verdicts
-from simulation.validation import Comparison
 from worker.policy import POLICY
 from worker.policy.objectives import LATE_PUSH_S
 

@@ -3,8 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from simulation.calibration import calibrate, per_unit
+from simulation.calibration import calibrate
 from simulation.demands import MATCH, POLL, PUSH
+from simulation.estimates import per_unit
 from simulation.runs import load_run
 from worker.errors import UsageError
 
