@@ -5,6 +5,7 @@ engine spreads over entities is one state here. The engine is right by definitio
 differential test holds both equal attempt by attempt.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 from numba import njit
 
 from simulation.demands import MATCH, POLL, PUSH
+from simulation.engine import Growth
 from simulation.layout import Layout
 from simulation.tables import RETRY_STRIDE, Floats, Tables
 from worker.errors import UsageError
@@ -29,7 +31,7 @@ OUTCOMES = (
 SUCCEEDED, FAILED, RETRIED, EXPIRED, TIMED_OUT, KILLED = range(6)
 WINDOW_KINDS = {"nsw_down": 1, "nsw_slow": 2, "apns_slow": 3}
 ROLES = {POLL: 1, MATCH: 2, PUSH: 3}
-HANDED, IO_DONE, STOPPED, CPU_DUE, READY, RETRY = range(6)
+HANDED, IO_DONE, STOPPED, CPU_DUE, READY, RETRY, DISMISSED = range(7)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,14 +68,16 @@ def refusals(layout: Layout, tables: Tables) -> list[str]:
     return [f"window '{kind}'" for kind in unknown]
 
 
-def run(layout: Layout, tables: Tables) -> Attempts:
-    """Run the tables; raises UsageError for what only the engine knows."""
+def run(layout: Layout, tables: Tables, *, growth: Sequence[Growth] = ()) -> Attempts:
+    """Run the tables, with children that come and go on the way; raises UsageError for
+    what only the engine knows.
+    """
     refused = refusals(layout, tables)
     if refused:
         raise UsageError(
             f"the kernel does not know {', '.join(refused)}: use the engine"
         )
-    columns = _columns(layout, tables)
+    columns = _columns(layout, tables, growth)
     capacity = 2 * len(tables.tick_at) + sum(tables.onset_riders) // 10 + 1_000
     while True:
         count, published, left = _loop(columns, capacity)
@@ -114,7 +118,9 @@ def pushes(attempts: Attempts, tables: Tables) -> tuple[Floats, Floats]:
     return np.asarray(tables.onset_at)[onset], arrived
 
 
-def _columns(layout: Layout, tables: Tables) -> tuple[Any, ...]:
+def _columns(
+    layout: Layout, tables: Tables, growth: Sequence[Growth]
+) -> tuple[Any, ...]:
     """Layout and tables as arrays, in the order in which ``_loop`` unpacks them."""
     tasks = list(layout.tasks.values())
     names = [task.name for task in tasks]
@@ -125,8 +131,14 @@ def _columns(layout: Layout, tables: Tables) -> tuple[Any, ...]:
         cycles[number, : len(pool.queues)] = [queues.index(q) for q in pool.queues]
     shared = tables.machine.v_eff
     cores = [shared] if shared is not None else [layout.vcpu[p.name] for p in pools]
+    extra = {pool.name: 0 for pool in pools}
+    for each in growth:
+        extra[each.pool] += each.children
     rivals = [
-        layout.children if shared is not None else pool.children for pool in pools
+        layout.children + sum(extra.values())
+        if shared is not None
+        else pool.children + extra[pool.name]
+        for pool in pools
     ]
     streams = [tables.streams.get(name) for name in names]
     size = max(len(stream) for stream in tables.streams.values())
@@ -182,6 +194,14 @@ def _columns(layout: Layout, tables: Tables) -> tuple[Any, ...]:
             ],
             dtype=np.float64,
         ),
+        np.array(
+            [
+                (list(extra).index(each.pool), each.at, each.until)
+                for each in growth
+                for _ in range(each.children)
+            ],
+            dtype=np.float64,
+        ).reshape(-1, 3),
         np.array(cores, dtype=np.float64),
         np.array(
             [tables.machine.parent_s, tables.machine.between_s,
@@ -198,18 +218,22 @@ def _columns(layout: Layout, tables: Tables) -> tuple[Any, ...]:
 def _loop(columns: Any, capacity: int) -> Any:
     (
         start_at, end_at, tick_at, tick_task, onset_at, outbox, windows, task_queue,
-        rows, io, cpu, rss, luck, lag, fails, lengths, per_unit, cycles, pools, cores,
-        machine, batch_size, streams, blind,
+        rows, io, cpu, rss, luck, lag, fails, lengths, per_unit, cycles, pools, hired,
+        cores, machine, batch_size, streams, blind,
     ) = columns  # fmt: skip
     parent_s, between_s, respawn_s = machine
     pool_count, queue_count = cycles.shape
-    child_count = int(pools[:, 0].sum())
+    deployed = int(pools[:, 0].sum())
+    child_count = deployed + len(hired)
     child_pool = np.empty(child_count, np.int64)
+    dismissed = np.zeros(child_count, np.bool_)
     child = 0
     for pool in range(pool_count):
         for _ in range(int(pools[pool, 0])):
             child_pool[child] = pool
             child += 1
+    for row in range(len(hired)):
+        child_pool[deployed + row] = int(hired[row, 0])
     # Messages; a retry is a new one.
     m_task = np.empty(capacity, np.int64)
     m_number = np.empty(capacity, np.int64)
@@ -240,6 +264,7 @@ def _loop(columns: Any, capacity: int) -> Any:
     peak = np.zeros(child_count, np.float64)
     stage = np.zeros(child_count, np.int64)  # counts attempts: old events are stale
     tag = np.full(child_count, np.inf)
+    entered = np.zeros(child_count, np.int64)  # when its work came, in order
     # Processors.
     served = np.zeros(len(cores), np.float64)
     seen_at = np.full(len(cores), start_at)
@@ -281,9 +306,13 @@ def _loop(columns: Any, capacity: int) -> Any:
     todo_kind = np.empty(capacity, np.int64)
     todo_what = np.empty(capacity, np.int64)
     todo = 0
-    for child in range(child_count):
+    for child in range(deployed):
         todo_kind[todo], todo_what[todo] = 0, child
         todo += 1
+    for row in range(len(hired)):
+        order += 2
+        heappush(events, (hired[row, 1], order - 1, READY, deployed + row, 0))
+        heappush(events, (hired[row, 2], order, DISMISSED, deployed + row, 0))
     tick = 0
     now = start_at
     while True:
@@ -317,6 +346,8 @@ def _loop(columns: Any, capacity: int) -> Any:
                         head[queue] = message
                     tail[queue] = message
             else:  # a child asks for its next message
+                if dismissed[what]:
+                    continue
                 pool = child_pool[what]
                 for place in range(queue_count):
                     queue = cycles[pool, place]
@@ -378,6 +409,11 @@ def _loop(columns: Any, capacity: int) -> Any:
             todo_kind[todo], todo_what[todo] = 0, who
             todo += 1
             continue
+        if kind == DISMISSED:  # at once when idle, else after its task
+            dismissed[who] = True
+            pool = child_pool[who]
+            _withdraw(idle, pool, idle_first[pool], idle_count, who, child_count)
+            continue
         if kind == CPU_DUE:
             if mark != version[who]:
                 continue
@@ -395,11 +431,18 @@ def _loop(columns: Any, capacity: int) -> Any:
             for child in range(child_count):
                 mine = len(cores) == 1 or child_pool[child] == who
                 if mine and tag[child] <= served[who]:
-                    tag[child] = np.inf
-                    ended[finished] = child
+                    place = finished  # of equal work, what came first ends first
+                    while place > 0 and (tag[child], entered[child]) < (
+                        tag[ended[place - 1]],
+                        entered[ended[place - 1]],
+                    ):
+                        ended[place] = ended[place - 1]
+                        place -= 1
+                    ended[place] = child
                     finished += 1
-                    busy[who] -= 1
             ended = ended[:finished]
+            tag[ended] = np.inf
+            busy[who] -= finished
         elif stage[who] != mark:
             continue
         elif kind == HANDED:
@@ -469,6 +512,7 @@ def _loop(columns: Any, capacity: int) -> Any:
             seen_at[processor] = now
             if kind == IO_DONE:
                 tag[who] = served[processor] + wants_cpu[who]
+                entered[who] = order
                 busy[processor] += 1
                 rivals = pools[child_pool[who], 3]
                 slowest = wants_cpu[who] * max(1.0, rivals / cores[processor])
@@ -595,3 +639,17 @@ def _turn(cycles: Any, pool: int, queue: int, queue_count: int) -> None:
         cycles[pool, place] = cycles[pool, place + 1]
         place += 1
     cycles[pool, place] = queue
+
+
+@njit(cache=True)
+def _withdraw(
+    idle: Any, pool: int, first: int, counts: Any, child: int, size: int
+) -> None:
+    """The child leaves the ring of its pool; the others keep their order."""
+    kept = 0
+    for place in range(counts[pool]):
+        other = idle[pool, (first + place) % size]
+        if other != child:
+            idle[pool, (first + kept) % size] = other
+            kept += 1
+    counts[pool] = kept

@@ -40,14 +40,20 @@ class Child:
         self._behaviours = world.behaviours
         self._journal = world.journal
         self.busy = False
+        self._dismissed = False
         self._tasks_done = 0
         self._peak_rss_mib = 0.0
         self._env.process(self.working())
 
+    def dismiss(self) -> None:
+        """Take no further message: what scaling in does."""
+        self._dismissed = True
+        self._pool.withdraw(self)
+
     def working(self) -> Steps:
-        """Work for ever: the life of a child, and of those that replace it."""
+        """Work until dismissed: the life of a child, and of those that replace it."""
         env = self._env
-        while True:
+        while not self._dismissed:
             message: Message = yield self._pool.next_message(self)
             self.busy = True
             stream = self._streams[message.task.name]

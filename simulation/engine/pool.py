@@ -78,6 +78,10 @@ class Pool:
             self._top_up()
         return arrival
 
+    def withdraw(self, child: "Child") -> None:
+        """Hand nothing more to a child that waits for its next message."""
+        self._idle = deque(entry for entry in self._idle if entry[0] is not child)
+
     def handing_over_s(self) -> float:
         """Seconds until the parent, which is single-threaded, has handed one over."""
         now = self._env.now

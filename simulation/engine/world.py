@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from simpy import Environment, Event
@@ -36,11 +37,15 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Growth:
-    """From ``at`` on a pool has ``children`` more: what a scaling rule has added."""
+    """From ``at`` to ``until`` a pool has ``children`` more: what a scaling rule added.
+
+    A child that is dismissed leaves at once when idle, else after its task.
+    """
 
     at: float
     pool: str
     children: int
+    until: float = inf
 
 
 class World:
@@ -82,16 +87,18 @@ class World:
             rivals = layout.children if shared else row.children
             self._pools.append(pool)
             more = [each for each in growth if each.pool == row.name]
-            most = rivals + sum(each.children for each in more)
+            most = rivals + sum(each.children for each in (growth if shared else more))
 
             def hire(
                 count: int, pool: Pool = pool, cores: Processor = processor,
                 rivals: int = most,
-            ) -> None:  # fmt: skip
-                for _ in range(count):
-                    name = f"{pool.row.name}-{len(self._children)}"
+            ) -> list[Child]:  # fmt: skip
+                first = len(self._children)
+                for number in range(first, first + count):
+                    name = f"{pool.row.name}-{number}"
                     child = Child(self, pool, cores, name=name, rivals=rivals)
                     self._children.append(child)
+                return self._children[first:]
 
             hire(row.children)
             for each in more:
@@ -130,10 +137,14 @@ class World:
         )
 
     def _grow(
-        self, growth: Growth, hire: Callable[[int], None]
+        self, growth: Growth, hire: Callable[[int], list[Child]]
     ) -> Generator[Event, Any, None]:
         yield self.env.timeout(growth.at - self.env.now)
-        hire(growth.children)
+        hired = hire(growth.children)
+        if growth.until < inf:
+            yield self.env.timeout(growth.until - self.env.now)
+            for child in hired:
+                child.dismiss()
 
     def _transit_app(self) -> Behaviours:
         return Outside(

@@ -8,7 +8,7 @@ import pytest
 from simulation import kernel
 from simulation.calibration import policy_of
 from simulation.demands import MATCH, POLL, PUSH, TaskDemand, assumed_sync
-from simulation.engine import simulate
+from simulation.engine import Growth, simulate
 from simulation.engine.recorded import pushes
 from simulation.layout import Layout
 from simulation.layouts import LAYOUTS
@@ -98,12 +98,26 @@ def random_world(seed, truth):
     return layout, tables
 
 
+def random_growth(seed, layout):
+    """Children that a rule adds and takes away again, to pools drawn at random."""
+    rng = np.random.default_rng([seed, 7])
+    return [
+        Growth(
+            at=SLOT + float(at), until=SLOT + float(at + rng.uniform(5, 200)),
+            pool=str(rng.choice(list(layout.pools))),
+            children=int(rng.integers(1, 3)),
+        )
+        for at in np.sort(rng.uniform(10, 400, seed % 4))
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_both_engines_agree_on_every_attempt(seed, truth):
     layout, tables = random_world(seed, truth)
+    growth = random_growth(seed, layout)
 
-    slow = simulate(layout, tables)
-    fast = kernel.run(layout, tables)
+    slow = simulate(layout, tables, growth=growth)
+    fast = kernel.run(layout, tables, growth=growth)
 
     assert len(fast.task) == len(slow.journal.lines) > 50
     assert fast.published == slow.published
