@@ -40,7 +40,7 @@ class Attempts:
 
     ``tasks`` names the codes in ``task``; a push attempt sent the notifications
     ``first`` to ``last`` of the outbox, of which onset k made ``onset_ends[k-1]`` to
-    ``onset_ends[k]``.
+    ``onset_ends[k]``; one of a publisher's group sent none of them.
     """
 
     tasks: tuple[str, ...]
@@ -78,7 +78,8 @@ def run(layout: Layout, tables: Tables, *, growth: Sequence[Growth] = ()) -> Att
             f"the kernel does not know {', '.join(refused)}: use the engine"
         )
     columns = _columns(layout, tables, growth)
-    capacity = 2 * len(tables.tick_at) + sum(tables.onset_riders) // 10 + 1_000
+    pushes_due = sum(tables.onset_riders) + sum(tables.group_size)
+    capacity = 2 * len(tables.tick_at) + pushes_due // 10 + 1_000
     while True:
         count, published, left = _loop(columns, capacity)
         if count >= 0:
@@ -105,6 +106,7 @@ def run(layout: Layout, tables: Tables, *, growth: Sequence[Growth] = ()) -> Att
 def pushes(attempts: Attempts, tables: Tables) -> tuple[Floats, Floats]:
     """(published_at, arrived_at) of each push, as the engine spreads them."""
     sent = attempts.of(PUSH) & (attempts.outcome == SUCCEEDED)
+    sent &= attempts.last > attempts.first
     first, last = attempts.first[sent], attempts.last[sent]
     start, end = attempts.started_at[sent], attempts.finished_at[sent]
     sizes = last - first
@@ -157,6 +159,8 @@ def _columns(
         np.array([names.index(task) for task in tables.tick_task], dtype=np.int64),
         np.asarray(tables.onset_at, dtype=np.float64),
         np.concatenate([[0], np.cumsum(tables.onset_riders)]).astype(np.int64),
+        np.asarray(tables.group_at, dtype=np.float64),
+        np.asarray(tables.group_size, dtype=np.int64),
         np.array(
             [
                 (w.start_at, w.end_at, WINDOW_KINDS[w.kind], w.value)
@@ -217,9 +221,9 @@ def _columns(
 @njit(cache=True)
 def _loop(columns: Any, capacity: int) -> Any:
     (
-        start_at, end_at, tick_at, tick_task, onset_at, outbox, windows, task_queue,
-        rows, io, cpu, rss, luck, lag, fails, lengths, per_unit, cycles, pools, hired,
-        cores, machine, batch_size, streams, blind,
+        start_at, end_at, tick_at, tick_task, onset_at, outbox, group_at, group_size,
+        windows, task_queue, rows, io, cpu, rss, luck, lag, fails, lengths, per_unit,
+        cycles, pools, hired, cores, machine, batch_size, streams, blind,
     ) = columns  # fmt: skip
     parent_s, between_s, respawn_s = machine
     pool_count, queue_count = cycles.shape
@@ -241,6 +245,7 @@ def _loop(columns: Any, capacity: int) -> Any:
     m_enqueued = np.empty(capacity, np.float64)
     m_first = np.empty(capacity, np.int64)
     m_last = np.empty(capacity, np.int64)
+    m_units = np.empty(capacity, np.int64)
     m_next = np.empty(capacity, np.int64)  # the one behind it in its queue
     messages = 0
     published = 0
@@ -314,6 +319,7 @@ def _loop(columns: Any, capacity: int) -> Any:
         heappush(events, (hired[row, 1], order - 1, READY, deployed + row, 0))
         heappush(events, (hired[row, 2], order, DISMISSED, deployed + row, 0))
     tick = 0
+    group = 0
     now = start_at
     while True:
         taken = 0
@@ -379,11 +385,30 @@ def _loop(columns: Any, capacity: int) -> Any:
         todo = 0
         # The next instant: a tick or an event.
         next_tick = tick_at[tick] if tick < len(tick_at) else np.inf
+        next_group = group_at[group] if group < len(group_at) else np.inf
         next_event = events[0][0] if len(events) else np.inf
-        if min(next_tick, next_event) >= end_at:
+        if min(next_tick, next_group, next_event) >= end_at:
             return lines, published, left
         if messages + 2 >= capacity or lines + 2 >= capacity:
             return -1, published, left
+        if next_group < next_tick and next_group <= next_event:
+            now = max(now, next_group)
+            size = group_size[group]
+            group += 1
+            if messages + size // batch_size + 3 >= capacity:
+                return -1, published, left
+            while size > 0 and push_task >= 0:
+                m_task[messages], m_attempt[messages] = push_task, 0
+                m_number[messages], m_enqueued[messages] = numbers[push_task], now
+                m_first[messages], m_last[messages] = 0, 0
+                m_units[messages] = min(size, batch_size)
+                size -= batch_size
+                numbers[push_task] += 1
+                todo_kind[todo], todo_what[todo] = 1, messages
+                todo += 1
+                messages += 1
+                published += 1
+            continue
         if next_tick <= next_event:
             now = max(now, next_tick)
             task = tick_task[tick]
@@ -391,6 +416,7 @@ def _loop(columns: Any, capacity: int) -> Any:
             m_task[messages], m_attempt[messages] = task, 0
             m_number[messages], m_enqueued[messages] = numbers[task], now
             m_first[messages], m_last[messages] = 0, 0
+            m_units[messages] = 0
             numbers[task] += 1
             todo_kind[todo], todo_what[todo] = 1, messages
             todo += 1
@@ -460,7 +486,7 @@ def _loop(columns: Any, capacity: int) -> Any:
                 todo += 1
                 continue
             started[who] = now
-            units[who] = m_last[message] - m_first[message]
+            units[who] = m_units[message]
             if rows[task, 7] == 1:
                 snapshot[who] = np.searchsorted(onset_at, now, side="right")
                 place = (
@@ -565,6 +591,7 @@ def _loop(columns: Any, capacity: int) -> Any:
                 m_task[messages], m_number[messages] = task, m_number[message]
                 m_attempt[messages] = m_attempt[message] + 1
                 m_first[messages], m_last[messages] = m_first[message], m_last[message]
+                m_units[messages] = m_units[message]
                 order += 1
                 heappush(
                     events,
@@ -590,6 +617,7 @@ def _loop(columns: Any, capacity: int) -> Any:
                 m_number[messages] = numbers[match_task]
                 m_enqueued[messages] = now
                 m_first[messages], m_last[messages] = 0, 0
+                m_units[messages] = 0
                 numbers[match_task] += 1
                 todo_kind[todo], todo_what[todo] = 1, messages
                 todo += 1
@@ -604,6 +632,7 @@ def _loop(columns: Any, capacity: int) -> Any:
                 m_first[messages] = batches_from
                 batches_from = min(batches_to, batches_from + batch_size)
                 m_last[messages] = batches_from
+                m_units[messages] = m_last[messages] - m_first[messages]
                 numbers[push_task] += 1
                 todo_kind[todo], todo_what[todo] = 1, messages
                 todo += 1

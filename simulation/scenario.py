@@ -13,15 +13,25 @@ from worker.errors import UsageError
 LONGEST_S = 86_400.0
 """A day; also keeps what is no number, or endless, out of a run."""
 
-EventKind = Literal["delay", "nsw_slow", "nsw_down", "apns_slow", "sync", "redis_cut"]
+EventKind = Literal[
+    "delay", "nsw_slow", "nsw_down", "apns_slow", "sync", "redis_cut", "publish"
+]
+
+DRAIN_S = 5.0
+"""No group is published in the last seconds of a run: what waits can still end."""
+
+MOST_GROUPS_PER_S = 2_000.0
+"""Beyond this one process cannot publish, and nothing could be learned from it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Event:
     """Something that happens ``at_s`` seconds into a run.
 
-    ``value`` is the delay of a ``delay`` in seconds, or the slowness of a ``*_slow``
-    in seconds; ``line`` is the index of the delayed line, -1 for every line.
+    ``value`` is the delay of a ``delay`` in seconds, the slowness of a ``*_slow`` in
+    seconds, or how many notifications a ``publish`` hands to the senders at once;
+    ``line`` is the index of the delayed line, -1 for every line. A ``sync`` is a new
+    timetable and the message that asks for it.
     """
 
     at_s: float
@@ -43,6 +53,12 @@ class Scenario:
     line and one device. Onsets of delays come every ``onset_every_s`` seconds on
     lines not used before, moved within the poll period so that they fall uniformly
     over it. ``extra_events`` come on top.
+
+    A publisher hands groups of notifications to the senders, at Poisson instants that
+    wait for nothing (open workload): ``groups_per_s`` a second, several rates one after
+    the other for equal shares of the run, and ``group_least`` to ``group_most``
+    notifications in each. ``readers`` ask for what the app's API shows, one question a
+    second each, and load nothing that the model knows.
     """
 
     name: str
@@ -58,6 +74,10 @@ class Scenario:
     seed: int = 1
     extra_events: tuple[Event, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
+    groups_per_s: tuple[float, ...] = ()
+    group_least: int = 1
+    group_most: int = 1
+    readers: int = 0
 
     def __post_init__(self) -> None:
         if self.users < 1:
@@ -76,6 +96,16 @@ class Scenario:
             raise UsageError(
                 f"scenario {self.name} has {self.onsets} onsets but {self.lines} "
                 "lines: each onset needs its own; give fewer minutes or more lines"
+            )
+        if not all(0 <= rate <= MOST_GROUPS_PER_S for rate in self.groups_per_s):
+            raise UsageError(
+                f"scenario {self.name} publishes {self.groups_per_s} groups a second: "
+                f"a rate lies between 0 and {MOST_GROUPS_PER_S:g}"
+            )
+        if not 1 <= self.group_least <= self.group_most:
+            raise UsageError(
+                f"scenario {self.name} has groups of {self.group_least} to "
+                f"{self.group_most} notifications: wanted 1 or more, least first"
             )
 
     @property
@@ -113,3 +143,21 @@ class Scenario:
                 )
             )
         return tuple(sorted((*delays, *self.extra_events), key=lambda e: e.at_s))
+
+    def groups(self) -> tuple[tuple[float, int], ...]:
+        """(at_s, notifications) of every group, in order of time; the same for the same
+        seed.
+        """
+        draw = random.Random(f"{self.seed}/groups")
+        found = [
+            (event.at_s, int(event.value))
+            for event in self.extra_events
+            if event.kind == "publish"
+        ]
+        lasts_s = self.duration_s - DRAIN_S - self.warm_up_s
+        for k, rate in enumerate(self.groups_per_s):
+            at_s = self.warm_up_s + lasts_s * k / len(self.groups_per_s)
+            until_s = self.warm_up_s + lasts_s * (k + 1) / len(self.groups_per_s)
+            while rate and (at_s := at_s + draw.expovariate(rate)) < until_s:
+                found.append((at_s, draw.randint(self.group_least, self.group_most)))
+        return tuple(sorted(found))

@@ -138,7 +138,9 @@ class Tables:
 
     ``tick_at`` / ``tick_task``: what beat publishes when. ``onset_at`` /
     ``onset_riders``: a line's delay is published in the feed, and how many riders it
-    concerns. ``windows``: when the outside is slow or down.
+    concerns. ``group_at`` / ``group_size``: notifications that a publisher hands to the
+    senders at once, nobody having matched them. ``windows``: when the outside is slow
+    or down.
     ``arrivals``: the shares of a sender's time after which its first and its last push
     have arrived. ``blind``: share of polls that bring no news, by the poll's luck.
     """
@@ -151,6 +153,8 @@ class Tables:
     machine: Machine
     onset_at: Sequence[float] = ()
     onset_riders: Sequence[int] = ()
+    group_at: Sequence[float] = ()
+    group_size: Sequence[int] = ()
     windows: tuple[Window, ...] = field(default=())
     arrivals: tuple[float, float] = (0.0, 1.0)
     blind: float = 0.0
@@ -162,7 +166,10 @@ class Tables:
             raise UsageError("every tick needs its task")
         if len(self.onset_at) != len(self.onset_riders):
             raise UsageError("every onset needs its riders")
-        for name, times in (("tick_at", self.tick_at), ("onset_at", self.onset_at)):
+        if len(self.group_at) != len(self.group_size):
+            raise UsageError("every group needs its size")
+        for name in ("tick_at", "onset_at", "group_at"):
+            times: Sequence[float] = getattr(self, name)
             if any(late < early for early, late in pairwise(times)):
                 raise UsageError(f"the tables' {name} is not sorted by time")
         missing = set(self.tick_task) - set(self.streams)

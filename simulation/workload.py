@@ -24,7 +24,8 @@ class Happenings:
     """What happens to the workers in a run, wherever it was described or recorded.
 
     ``onsets``: (published_at, riders), epoch seconds; ``syncs``: when a timetable sync
-    is published besides its daily tick.
+    is published besides its daily tick; ``groups``: (published_at, notifications) that
+    a publisher hands to the senders, who get them in batches.
     """
 
     start_at: float
@@ -32,44 +33,43 @@ class Happenings:
     onsets: tuple[tuple[float, int], ...]
     windows: tuple[Window, ...] = ()
     syncs: tuple[float, ...] = ()
+    groups: tuple[tuple[float, int], ...] = ()
 
     @classmethod
     def of(cls, scenario: Scenario, *, start_at: float) -> "Happenings":
         """What the scenario describes, begun at ``start_at``."""
-        onsets, windows, syncs = [], [], []
+        onsets, others = [], []
         for event in scenario.events():
             at = start_at + event.at_s
             if event.kind == "delay":
                 lines = [event.line] if event.line >= 0 else range(scenario.lines)
                 riders = sum(len(scenario.commuters_of(line)) for line in lines)
                 onsets.append((at, riders))
-            elif event.kind == "sync":
-                syncs.append(at)
             else:
-                windows.append(
-                    Window(
-                        start_at=at,
-                        end_at=at + event.duration_s,
-                        kind=event.kind,
-                        value=event.value,
-                    )
-                )
+                others.append((event.kind, at, event.value, event.duration_s))
         return cls(
             start_at=start_at,
             end_at=start_at + scenario.duration_s,
             onsets=tuple(onsets),
-            windows=tuple(windows),
-            syncs=tuple(syncs),
+            windows=_windows(others),
+            syncs=tuple(at for kind, at, _, _ in others if kind == "sync"),
+            groups=tuple((start_at + at_s, size) for at_s, size in scenario.groups()),
         )
 
     @classmethod
     def recorded(cls, run: Run) -> "Happenings":
-        """What happened in a recorded run: its window, its onsets, how many rode.
+        """What happened in a recorded run: its window, its onsets, how many rode, what
+        was published, what the outside was made to do.
 
         That is the run's input, not its outcome: when a delay was published and how
         many riders it concerned is known before a worker has done anything. Without an
         event list it is read from the deliveries, which knows no onset without riders.
         """
+        others = [
+            (e["kind"], float(e["at"]), float(e["value"]), float(e["duration_s"]))
+            for e in run.about.get("happened") or ()
+        ]
+        groups = run.about.get("groups") or {"published_at": (), "notifications": ()}
         listed = [
             (float(event["published_at"]), int(event["riders"]))
             for event in run.about.get("events") or ()
@@ -84,7 +84,21 @@ class Happenings:
             start_at=run.records.started_at,
             end_at=run.records.finished_at,
             onsets=tuple(sorted(listed)),
+            windows=_windows(others),
+            syncs=tuple(at for kind, at, _, _ in others if kind == "sync"),
+            groups=tuple(
+                zip(groups["published_at"], groups["notifications"], strict=True)
+            ),
         )
+
+
+def _windows(others: Sequence[tuple[str, float, float, float]]) -> tuple[Window, ...]:
+    """Of (kind, at, value, duration_s) those that hamper the outside for a while."""
+    return tuple(
+        Window(start_at=at, end_at=at + duration_s, kind=kind, value=value)
+        for kind, at, value, duration_s in others
+        if kind not in ("sync", "publish")
+    )
 
 
 def stream(*names: str | int) -> np.random.Generator:
@@ -135,6 +149,8 @@ def tables_of(
         machine=machine or calibration.machine,
         onset_at=[at for at, _ in happenings.onsets],
         onset_riders=[riders for _, riders in happenings.onsets],
+        group_at=[at for at, _ in happenings.groups],
+        group_size=[size for _, size in happenings.groups],
         windows=happenings.windows,
         arrivals=calibration.arrivals,
         blind=_blind(calibration, (seed, believed), uncertain=uncertain),

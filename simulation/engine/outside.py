@@ -90,7 +90,7 @@ class Outside(Behaviours):
             self._nudged = False
             for batch in batches(portions, self._batch_size):
                 self._publish(PUSH, batch)
-        elif name == PUSH:
+        elif name == PUSH and message.portions:  # a publisher tells nobody here
             first, last = self._tables.arrivals
             took_s = finished_at - started_at
             self._journal.batches.append(

@@ -17,6 +17,7 @@ from simulation.engine.message import Message, Portion
 from simulation.engine.outside import Outside
 from simulation.engine.pool import Pool
 from simulation.engine.processor import Processor
+from simulation.engine.publisher import publisher
 from simulation.layout import Layout
 from simulation.tables import Tables
 
@@ -104,13 +105,17 @@ class World:
             for each in more:
                 self.env.process(self._grow(each, hire))
 
-    def publish(self, task: str, portions: tuple[Portion, ...] = ()) -> None:
-        """Publish a message of ``task`` now."""
+    def publish(
+        self, task: str, portions: tuple[Portion, ...] = (), *, units: int = 0
+    ) -> None:
+        """Publish a message of ``task`` now; its ``units`` are those of its portions,
+        or notifications that belong to no onset.
+        """
         message = Message(
             task=self.layout.tasks[task],
             number=self._published[task],
             enqueued_at=self.env.now,
-            units=sum(riders for _, riders in portions),
+            units=units + sum(riders for _, riders in portions),
             portions=portions,
         )
         self._published[task] += 1
@@ -119,6 +124,8 @@ class World:
     def run(self) -> Result:
         """Run to the end of the tables; what is unfinished then stays inside."""
         self.env.process(beat(self.env, self.tables, self.publish))
+        batch_size = self.layout.batch_size
+        self.env.process(publisher(self.env, self.tables, self.publish, batch_size))
         self.env.run(until=self.tables.end_at)
         return Result(
             tables=self.tables,

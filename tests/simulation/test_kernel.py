@@ -86,6 +86,10 @@ def random_world(seed, truth):
             Window(start_at=SLOT + 300, end_at=SLOT + 390, kind="nsw_slow", value=3.0),
         ),
         syncs=(SLOT + 50.0,),
+        groups=tuple(
+            (SLOT + 3 + float(at), int(rng.integers(1, 300)))
+            for at in np.sort(rng.uniform(0, 590, 40))
+        ),
     )
     machine = Machine(
         v_eff=float(rng.uniform(0.6, 2.0)) if rng.random() < 0.7 else None,
