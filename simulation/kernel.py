@@ -134,8 +134,8 @@ def _columns(
     shared = tables.machine.v_eff
     cores = [shared] if shared is not None else [layout.vcpu[p.name] for p in pools]
     extra = {pool.name: 0 for pool in pools}
-    for each in growth:
-        extra[each.pool] += each.children
+    for added in growth:
+        extra[added.pool] += added.children
     rivals = [
         layout.children + sum(extra.values())
         if shared is not None
@@ -200,9 +200,9 @@ def _columns(
         ),
         np.array(
             [
-                (list(extra).index(each.pool), each.at, each.until)
-                for each in growth
-                for _ in range(each.children)
+                (list(extra).index(added.pool), added.at, added.until)
+                for added in growth
+                for _ in range(added.children)
             ],
             dtype=np.float64,
         ).reshape(-1, 3),
