@@ -3,18 +3,22 @@
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from simulation.kept import kept
+from simulation.chosen import Level, chosen
+from simulation.kept import CALIBRATION, kept
 from simulation.runs import Run, load_run, write_run
 from simulation.scenarios import scenario
 from worker.errors import UsageError
 from worker.measures import MEASURES
 from worker.policy import POLICY, Policy, apply_settings
+
+if TYPE_CHECKING:
+    from simulation.demands import Calibration
 
 door = typer.Typer(
     no_args_is_help=True,
@@ -31,6 +35,9 @@ Source = Annotated[
     Path | None,
     typer.Option("--calibration", help="Run folder to calibrate on; else a kept one."),
 ]
+Noisy = Annotated[
+    bool, typer.Option("--noisy", help="Take noisy runs too; they decide nothing.")
+]
 
 
 def main() -> object:
@@ -45,12 +52,12 @@ def run(
     minutes: Annotated[float, typer.Option(help="Length of the run.")] = 2.0,
     settings: Settings = [],  # noqa: B006 - typer wants a list, and copies it
     calibration: Source = None,
+    noisy: Noisy = False,
     seed: Seed = 1,
     out: Annotated[Path, typer.Option(help="Where run folders go.")] = Path("out/runs"),
     json_: Json = False,
 ) -> None:
     """Run a scenario on the model; leaves a run folder as a load run does."""
-    from simulation.calibration import calibrate
     from simulation.engine import simulate
     from simulation.engine.recorded import recorded
     from simulation.layout import Layout
@@ -59,9 +66,10 @@ def run(
 
     described = scenario(name, users=users, duration_s=minutes * 60, seed=seed)
     policy = apply_settings(POLICY, settings)
-    source = calibrate(_calibration_run(calibration), strict=False)
+    source = _calibrated(calibration, noisy=noisy)
     layout = Layout.of(policy)
     require_stable(source, layout)
+    _steps()(f"simulating {minutes:g} minutes of {users:,} commuters")
     started_at = float(int(time.time()))
     happenings = Happenings.of(described, start_at=started_at)
     result = simulate(layout, tables_of(happenings, source, layout, seed=seed))
@@ -94,20 +102,37 @@ def compare(
     users: Annotated[int, typer.Option(help="Commuters, of two policies.")] = 10_000,
     hours: Annotated[int, typer.Option(help="Storm hours, of two policies.")] = 40,
     calibration: Source = None,
+    noisy: Noisy = False,
     seed: Seed = 1,
     json_: Json = False,
 ) -> None:
     """What differs between two runs, or between two policies on the same hours."""
+    steps = _steps()
     paths = [Path(first), Path(second)]
     if all((path / "run.json").exists() for path in paths):
-        _say(_side_by_side([load_run(path) for path in paths]), json_)
-        return
-    from simulation.calibration import calibrate
-    from simulation.experiment import compare as difference
+        from simulation.differences import compare_runs
 
-    policies = [_policy_named(name) for name in (first, second)]
-    source = calibrate(_calibration_run(calibration), strict=False)
-    rows = difference(source, *policies, users=users, hours=hours, seed=seed)
+        runs = [load_run(path) for path in paths]
+        rows = compare_runs(*runs, seed=seed, strict=not noisy)
+    else:
+        from simulation import experiment
+
+        policies = [_policy_named(name) for name in (first, second)]
+        source = _calibrated(calibration, noisy=noisy)
+        both = []
+        for name, policy in zip((first, second), policies, strict=True):
+            steps(f"simulating {hours} hours of {name}")
+            both.append(
+                experiment.simulate(
+                    policy,
+                    calibration=source,
+                    users=users,
+                    hours=hours,
+                    seed=seed,
+                    step=steps,
+                )
+            )
+        rows = experiment.compare(*both)
     _say([row.as_json() for row in rows], json_)
 
 
@@ -129,11 +154,7 @@ def plan(
     from simulation import report
 
     policy = apply_settings(POLICY, settings)
-    begun = time.monotonic()
-
-    def step(what: str) -> None:
-        sys.stderr.write(f"[{time.monotonic() - begun:5.1f} s] {what}\n")
-
+    step = _steps()
     made = planning.plan(runs, quick=quick, policy=policy, seed=seed, step=step)
     path = planning.write_document(made.document, out)
     step("drawing the report")
@@ -152,11 +173,11 @@ def sweep(
     hours: Annotated[int, typer.Option(help="Storm hours a cell.")] = 20,
     settings: Settings = [],  # noqa: B006 - typer wants a list, and copies it
     calibration: Source = None,
+    noisy: Noisy = False,
     seed: Seed = 1,
     json_: Json = False,
 ) -> None:
     """Users by queue layouts, in the busiest hour with a storm and a sync."""
-    from simulation.calibration import calibrate
     from simulation.layouts import LAYOUTS
     from simulation.sweep import sweep as swept
 
@@ -167,14 +188,19 @@ def sweep(
             f"there is no layout '{unknown[0]}'; choose from {', '.join(LAYOUTS)}"
         )
     rows = swept(
-        calibrate(_calibration_run(calibration), strict=False),
+        _calibrated(calibration, noisy=noisy),
         _numbers(users),
         policy=apply_settings(POLICY, settings),
         layouts=names,
         hours=hours,
         seed=seed,
     )
-    _say([row.as_json() for row in rows], json_, hide=("intervals",))
+    if json_:
+        _say([row.as_json() for row in rows], json_)
+        return
+    from simulation import screen
+
+    screen.show(screen.sweep(rows))
 
 
 @door.command()
@@ -183,16 +209,30 @@ def verify(seed: Seed = 1, json_: Json = False) -> None:
     from simulation.verification import verify as verified
 
     checks = verified(seed=seed)
-    _say([check.as_json() for check in checks], json_, hide=("threshold",))
+    if json_:
+        _say([check.as_json() for check in checks], json_)
+    else:
+        from simulation import screen
+
+        screen.show(screen.verification(checks))
     raise typer.Exit(int(any(check.verdict == "outside" for check in checks)))
 
 
 @door.command()
 def validate(
     runs: Annotated[
-        list[Path] | None, typer.Argument(help="Hold-out run folders; else the kept.")
+        list[Path] | None,
+        typer.Argument(help="Hold-out runs, or folders of runs with roles; else kept."),
     ] = None,
-    calibration: Source = None,
+    calibration: Annotated[
+        list[Path] | None,
+        typer.Option(help="Run folders to calibrate on; else those beside, or kept."),
+    ] = None,
+    level: Annotated[
+        Level,
+        typer.Option(help="resampled is the prediction; the others, see prediction.py"),
+    ] = "resampled",
+    noisy: Noisy = False,
     seed: Seed = 1,
     json_: Json = False,
 ) -> None:
@@ -200,14 +240,20 @@ def validate(
     from simulation.calibration import calibrate
     from simulation.validation import validate as validated
 
-    source = calibrate(_calibration_run(calibration), strict=False)
-    held = [load_run(path) for path in runs] if runs else kept("holdout")
-    rows = [row for each in held for row in validated(source, each, seed=seed)]
-    _say(
-        [row.as_json() for row in rows],
-        json_,
-        hide=("measured_interval", "error_interval", "floor", "covered", "run"),
-    )
+    step = _steps()
+    bases, held = chosen(runs or [], calibration or [])
+    step(f"calibrating on {', '.join(run.name for run in bases)}")
+    source = calibrate(bases, strict=not noisy)
+    rows = []
+    for each in held:
+        step(f"predicting {each.name}")
+        rows += validated(source, each, seed=seed, level=level)
+    if json_:
+        _say([row.as_json() for row in rows], json_)
+    else:
+        from simulation import screen
+
+        screen.show(*screen.validation(rows))
     raise typer.Exit(int(any(row.verdict == "outside" for row in rows)))
 
 
@@ -225,8 +271,11 @@ def table(
     typer.echo(json.dumps(rows) if json_ else markdown(rows))
 
 
-def _calibration_run(folder: Path | None) -> Run:
-    return load_run(folder) if folder else kept("calibration")[0]
+def _calibrated(folder: Path | None, *, noisy: bool) -> "Calibration":
+    from simulation.calibration import calibrate
+
+    runs = [load_run(folder)] if folder else kept(CALIBRATION)
+    return calibrate(runs, strict=not noisy)
 
 
 def _policy_named(name: str) -> Policy:
@@ -263,32 +312,25 @@ def _measures(*runs: Run) -> list[dict[str, Any]]:
     ]
 
 
-def _side_by_side(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    rows = _measures(*runs)
-    for row in rows:
-        first, second = (row[run.name] for run in runs)
-        known = first is not None and second is not None
-        row["difference"] = second - first if known else None
-    return rows
-
-
 def _plain(value: float) -> float | None:
     return value if value == value and abs(value) != float("inf") else None
 
 
-def _say(
-    rows: list[dict[str, Any]],
-    json_: bool,
-    *,
-    title: str = "",
-    hide: Sequence[str] = (),
-) -> None:
+def _steps() -> Callable[[str], None]:
+    """Says on stderr what is being done, and since when."""
+    begun = time.monotonic()
+
+    def step(what: str) -> None:
+        sys.stderr.write(f"[{time.monotonic() - begun:5.1f} s] {what}\n")
+
+    return step
+
+
+def _say(rows: list[dict[str, Any]], json_: bool, *, title: str = "") -> None:
     """Rows as JSON, or as a table for a person."""
     if json_:
         typer.echo(json.dumps(rows))
         return
-    from rich.console import Console
+    from simulation import screen
 
-    from simulation.report import table_of
-
-    Console().print(table_of(rows, title=title, hide=hide))
+    screen.show(screen.rows_of(rows, title=title))

@@ -31,6 +31,7 @@ class Comparison:
     ``of``: whose attempts. A difference below ``floor``, in the metric's unit, is
     within whatever its share: where the floor is more than the threshold's share of
     what was measured, ``error_interval`` is relative to ``floor / threshold``.
+    ``needed_s``: length of a run that would decide, where this one does not.
     """
 
     metric: str
@@ -46,6 +47,7 @@ class Comparison:
     verdict: Verdict
     reason: str
     floor: float = 0.0
+    needed_s: float | None = None
 
     @property
     def allowed(self) -> float:
@@ -74,6 +76,7 @@ class Comparison:
             "covered": self.covered,
             "verdict": self.verdict,
             "reason": self.reason,
+            "needed_s": self.needed_s and round(self.needed_s),
         }
 
 
@@ -95,7 +98,9 @@ def compared(
     errors = _interval(error_draws)
     clusters = len(np.unique(real.clusters))
     error = relative(predicted, measured, least=metric.floor / metric.threshold)
-    verdict, reason = _judge(error, errors, metric.threshold, seconds, clusters)
+    verdict, reason, needed_s = _judge(
+        error, errors, metric.threshold, seconds, clusters
+    )
     return Comparison(
         metric=metric.name,
         of=metric.of,
@@ -110,6 +115,7 @@ def compared(
         verdict=verdict,
         reason=reason,
         floor=metric.floor,
+        needed_s=needed_s,
     )
 
 
@@ -181,32 +187,35 @@ def _judge(
     threshold: float,
     seconds: float,
     clusters: int,
-) -> tuple[Verdict, str]:
-    """Within when the whole interval is, outside when none of it is, else undecided."""
+) -> tuple[Verdict, str, float | None]:
+    """Within when the whole interval is, outside when none of it is, else undecided:
+    with the seconds that a run needs to decide, where more of them would.
+    """
     low, high = errors
     if not np.isfinite([error, low, high]).all():
-        return "inconclusive", "nothing was measured, or some pushes never arrived"
+        why = "nothing was measured, or some pushes never arrived"
+        return "inconclusive", why, None
     if clusters < FEWEST_CLUSTERS:
         longer = seconds * FEWEST_CLUSTERS / max(1, clusters)
-        return "inconclusive", f"too few onsets or periods: needs {longer:.0f} s"
+        why = f"too few onsets or periods: needs {longer:.0f} s"
+        return "inconclusive", why, longer
     if -threshold <= low and high <= threshold:
-        return "within", ""
+        return "within", "", None
     if low > threshold or high < -threshold:
-        return "outside", ""
+        return "outside", "", None
     room = abs(threshold - abs(error))
     half = (high - low) / 2
     if room <= 0.05 * threshold:
-        return "inconclusive", "the error lies at the threshold: no run length decides"
+        why = "the error lies at the threshold: no run length decides"
+        return "inconclusive", why, None
     needed = seconds * max(1.0, (half / room) ** 2)
-    return (
-        "inconclusive",
-        f"needs a run of {needed:.0f} s, this one had {seconds:.0f} s",
-    )
+    why = f"needs a run of {needed:.0f} s, this one had {seconds:.0f} s"
+    return "inconclusive", why, needed
 
 
 def undecided(row: Comparison, reason: str) -> Comparison:
     """The same figures, from which nothing is concluded."""
-    return replace(row, verdict="inconclusive", reason=reason)
+    return replace(row, verdict="inconclusive", reason=reason, needed_s=None)
 
 
 def relative(predicted: float, measured: float, *, least: float = 0.0) -> float:

@@ -1,14 +1,20 @@
-"""Two policies on the same hours: the difference, and how sure it is."""
+"""What-ifs: two policies on the same hours, the difference, and how sure it is.
 
-from collections.abc import Sequence
+compare(simulate(POLICY), simulate(vary(POLICY, "pools.bg.children", 4)))
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
 
+from simulation.calibration import calibrate
 from simulation.demands import Calibration
+from simulation.kept import kept
 from simulation.layout import Layout
+from simulation.steady import require_stable
 from simulation.sweep import deployed, hour, platform, storm_hour
 from simulation.tables import Floats
 from simulation.workload import stream
@@ -16,13 +22,16 @@ from worker.errors import UsageError
 from worker.policy import Policy
 
 RESAMPLES = 1_000
+PIECES = 8
+"""Parts into which a simulation is cut, so that cores share it and it can say how far
+it is."""
+
+Step = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Difference:
-    """A measure under two policies; the interval is that of second less first, paired
-    hour by hour (common random numbers).
-    """
+    """A measure of two; the interval is that of second less first."""
 
     measure: str
     first: float
@@ -39,59 +48,108 @@ class Difference:
         """The difference as one flat row."""
         return {
             "measure": self.measure,
-            "first": self.first,
-            "second": self.second,
-            "difference": self.difference,
-            "low": self.interval[0],
-            "high": self.interval[1],
+            "first": plain(self.first),
+            "second": plain(self.second),
+            "difference": plain(self.difference),
+            "low": plain(self.interval[0]),
+            "high": plain(self.interval[1]),
             "decided": self.decided,
         }
 
 
-def compare(
-    calibration: Calibration,
-    first: Policy,
-    second: Policy,
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Simulated:
+    """Storm hours under a policy: each measure, hour by hour.
+
+    ``on`` names the hours: the calibration, users, how many and the seed.
+    """
+
+    on: tuple[str, int, int, int]
+    hours: tuple[Mapping[str, float], ...]
+
+    def values(self, measure: str) -> Floats:
+        """One value an hour."""
+        return np.array([each[measure] for each in self.hours])
+
+    def mean(self, measure: str) -> float:
+        """The mean over hours."""
+        return float(np.nanmean(self.values(measure)))
+
+    def interval(self, measure: str) -> tuple[float, float]:
+        """95 % interval of that mean, by bootstrap over hours."""
+        return interval_of_mean(self.values(measure), _picks(self))
+
+
+def simulate(
+    policy: Policy,
     *,
+    calibration: Calibration | None = None,
     users: int = 10_000,
     hours: int = 40,
     seed: int = 1,
     jobs: int = -1,
-) -> list[Difference]:
-    """Simulate both policies on the same storm hours and compare every measure."""
+    step: Step = lambda _: None,
+) -> Simulated:
+    """The busiest hour of a day with a storm, ``hours`` times, under a policy.
+
+    Without a calibration the kept runs give one. Raises UsageError for a policy whose
+    ticks alone overload a pool. ``step`` is told how far it is.
+    """
     if hours < 2:
         raise UsageError(f"--hours {hours}: an interval needs at least 2 hours")
-    here = deployed(calibration)
-    numbers = list(range(hours))
-    halves = Parallel(n_jobs=jobs)(
-        delayed(_hours)(here, policy, users, numbers[part::2], seed)
-        for policy in (first, second)
-        for part in (0, 1)
+    if users < 1:
+        raise UsageError(f"--users {users}: somebody must be told")
+    source = calibration or calibrate(kept("calibration"))
+    require_stable(source, Layout.of(policy))
+    here = deployed(source)
+    pieces = min(PIECES, hours)
+    done = Parallel(n_jobs=jobs, return_as="generator")(
+        delayed(_hours)(here, policy, users, list(range(hours))[part::pieces], seed)
+        for part in range(pieces)
     )
-    before, after = halves[0] + halves[1], halves[2] + halves[3]
-    rng = stream(seed, "compare")
-    picks = rng.integers(hours, size=(RESAMPLES, hours))
-    rows = []
-    for name in before[0]:
-        one = np.array([each[name] for each in before])
-        two = np.array([each[name] for each in after])
-        low, high = interval_of_mean(two - one, picks)
-        rows.append(
-            Difference(
-                measure=name,
-                first=float(np.nanmean(one)),
-                second=float(np.nanmean(two)),
-                difference=float(np.nanmean(two - one)),
-                interval=(low, high),
-            )
+    found: list[dict[str, float]] = [{}] * hours
+    for part, piece in enumerate(done):
+        found[part::pieces] = piece
+        step(f"{part + 1} of {pieces} parts simulated")
+    return Simulated(on=(source.run, users, hours, seed), hours=tuple(found))
+
+
+def compare(first: Simulated, second: Simulated) -> list[Difference]:
+    """Second less first, paired hour by hour: the same storms, the same luck (common
+    random numbers). Raises UsageError when they are not of the same hours.
+    """
+    if first.on != second.on:
+        raise UsageError(
+            f"hours of {first.on} and of {second.on} cannot be paired: simulate both "
+            "with the same calibration, users, hours and seed"
         )
-    return rows
+    picks = _picks(first)
+    return [
+        Difference(
+            measure=name,
+            first=first.mean(name),
+            second=second.mean(name),
+            difference=float(np.nanmean(second.values(name) - first.values(name))),
+            interval=interval_of_mean(second.values(name) - first.values(name), picks),
+        )
+        for name in first.hours[0]
+    ]
 
 
 def interval_of_mean(values: Floats, picks: Any) -> tuple[float, float]:
     """95 % of bootstrap means; ``picks`` are the drawn places, one row a resample."""
     low, high = np.quantile(np.nanmean(values[picks], axis=1), (0.025, 0.975))
     return float(low), float(high)
+
+
+def plain(value: float) -> float | None:
+    """The value as JSON can hold it."""
+    return float(value) if np.isfinite(value) else None
+
+
+def _picks(simulated: Simulated) -> Any:
+    hours, seed = simulated.on[2:]
+    return stream(seed, "compare").integers(hours, size=(RESAMPLES, hours))
 
 
 def _hours(

@@ -5,6 +5,7 @@ from pathlib import Path
 from simulation.runs import Run, load_run
 from worker.errors import UsageError
 
+CALIBRATION, HOLDOUT = "calibration", "holdout"
 RUNS = Path(__file__).resolve().parents[1] / "loadtests" / "runs"
 
 

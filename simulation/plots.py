@@ -51,75 +51,6 @@ def limit(ax: Axes, value: float, label: str, *, vertical: bool = False) -> Axes
     return ax
 
 
-def push_cdf(
-    measured: Floats, predicted: Sequence[Floats], late_s: float, ax: Axes
-) -> Axes:
-    """Measured and predicted shares of pushes that had arrived, with a 95 % band."""
-    longest_s = float(np.max(measured[np.isfinite(measured)], initial=0.0))
-    grid = np.linspace(0, max(late_s * 1.2, longest_s), 240)
-    share = np.searchsorted(np.sort(measured), grid, side="right") / max(
-        1, len(measured)
-    )
-    each = np.array(
-        [
-            np.searchsorted(np.sort(p), grid, side="right") / max(1, len(p))
-            for p in predicted
-        ]
-    )
-    low, middle, high = np.quantile(each, (0.025, 0.5, 0.975), axis=0)
-    ax.fill_between(grid, low, high, color=COLORS["predicted"], alpha=0.25, linewidth=0)
-    ax.plot(grid, middle, color=COLORS["predicted"], label="predicted, 95 % band")
-    ax.plot(grid, share, color=COLORS["measured"], label="measured")
-    limit(ax, late_s, f"late after {late_s:g} s", vertical=True)
-    gap = float(np.max(np.abs(share - middle)))
-    _title(ax, f"Measured and predicted pushes differ by {gap:.0%} of riders at most")
-    ax.set_xlabel("delay published to push arrived, s")
-    ax.set_ylabel("share of pushes")
-    ax.set_ylim(0, 1.02)
-    ax.legend(loc="lower right")
-    return ax
-
-
-def parity(rows: Sequence[Mapping[str, Any]], ax: Axes) -> Axes:
-    """Predicted over measured, one point a metric and run; wedges of 10 and 20 %."""
-    shown = [row for row in rows if row["measured"] and row["predicted"]]
-    values = [row[side] for row in shown for side in ("measured", "predicted")]
-    low, high = (min(values), max(values)) if values else (0.1, 1.0)
-    line = np.geomspace(low / 1.5, high * 1.5, 50)
-    for share, alpha in ((0.2, 0.10), (0.1, 0.18)):
-        ax.fill_between(
-            line, line * (1 - share), line * (1 + share), color="#777777", alpha=alpha,
-            linewidth=0,
-        )  # fmt: skip
-    ax.plot(line, line, color="#777777", linewidth=0.8)
-    marks = {"within": "o", "outside": "X", "inconclusive": "^"}
-    for verdict, mark in marks.items():
-        mine = [row for row in shown if row["verdict"] == verdict]
-        ax.scatter(
-            [row["measured"] for row in mine],
-            [row["predicted"] for row in mine],
-            marker=mark,
-            color=COLORS["predicted"] if verdict != "outside" else COLORS["D"],
-            label=f"{verdict} ({len(mine)})",
-            zorder=3,
-        )
-    for row in shown:
-        ax.annotate(
-            row["metric"], (row["measured"], row["predicted"]), fontsize=6,
-            xytext=(3, 3), textcoords="offset points",
-        )  # fmt: skip
-    outside = sum(row["verdict"] == "outside" for row in rows)
-    _title(
-        ax, f"{outside} of {len(rows)} predicted metrics lie outside their threshold"
-    )
-    ax.set_xscale("log")
-    ax.set_yscale("log")
-    ax.set_xlabel("measured (each metric in its unit)")
-    ax.set_ylabel("predicted")
-    ax.legend(loc="upper left")
-    return ax
-
-
 def by_users(
     rows: Sequence[Mapping[str, Any]], measure: str, unit: str, ax: Axes,
     *, promise: float | None = None,
@@ -147,7 +78,7 @@ def by_users(
     top = max(row["users"] for row in rows)
     last = {row["layout"]: row[measure] for row in rows if row["users"] == top}
     best, worst = min(last, key=last.__getitem__), max(last, key=last.__getitem__)
-    _title(
+    title(
         ax,
         f"At {top:,} users {measure} is {last[best]:.3g} on {best} "
         f"and {last[worst]:.3g} on {worst}",
@@ -177,7 +108,7 @@ def cost_by_users(bills: Sequence[Mapping[str, Any]], budget: float, ax: Axes) -
     limit(ax, budget, f"budget {budget:g} USD")
     inside = [bill for bill in bills if bill["within_budget"]]
     reach = f"{max(bill['users'] for bill in inside):,} users" if inside else "no user"
-    _title(ax, f"The platform stays within {budget:g} USD up to {reach} of those shown")
+    title(ax, f"The platform stays within {budget:g} USD up to {reach} of those shown")
     ax.set_xlabel("users")
     ax.set_ylabel("USD per month")
     ax.legend(loc="upper left")
@@ -208,7 +139,7 @@ def quota_day(
         if requests[-1] > granted:
             dark = hours[int(np.argmax(requests >= granted))]
             finding += f"; {plan} is dark by {int(dark)}:{int(dark % 1 * 60):02d}"
-    _title(ax, finding)
+    title(ax, finding)
     ax.set_xlabel("hour of the day in Sydney")
     ax.set_ylabel("requests since midnight")
     ax.set_xlim(0, 24)
@@ -218,5 +149,6 @@ def quota_day(
     return ax
 
 
-def _title(ax: Axes, finding: str) -> None:
+def title(ax: Axes, finding: str) -> None:
+    """What the figure has found, above it."""
     ax.set_title(finding, loc="left", fontsize=10)

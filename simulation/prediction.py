@@ -1,23 +1,26 @@
 """Runs of the model on the input of a run of the workers."""
 
-from dataclasses import replace
-from typing import Literal, get_args
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
 
 from simulation.calibration import policy_of
+from simulation.chosen import Level
 from simulation.demands import Calibration
 from simulation.engine import simulate
 from simulation.engine.recorded import recorded
 from simulation.layout import Layout
 from simulation.noise import v_eff_of
 from simulation.runs import Run
+from simulation.scenario import Event, Scenario
+from simulation.tables import Machine, Stream, Tables
 from simulation.workload import Happenings, tables_of
+from worker.errors import UsageError
 from worker.measures import Recorded
 
 ALIKE = 4
 """Replications in a row that share a belief about the demands."""
-
-Level = Literal["replay", "resampled", "generative"]
-LEVELS: tuple[Level, ...] = get_args(Level)
 
 
 def predict(
@@ -28,30 +31,77 @@ def predict(
     seed: int = 1,
     level: Level = "resampled",
 ) -> list[Recorded]:
-    """Replications of the run on the model: its input, its policy, its canary's cores;
-    nothing else of it is read.
+    """Replications of the run on the model.
+
+    ``resampled`` is the prediction: the run's input, its policy and its canary's cores
+    are read, nothing else. ``replay`` also takes each attempt's own time from the run,
+    so that only the queue is modelled. ``generative`` knows the scenario alone, and
+    draws arrivals with another seed each time.
     """
     layout = Layout.of(policy_of(run))
-    happenings = Happenings.recorded(run)
     machine = replace(
         calibration.machine, v_eff=v_eff_of(run) or calibration.machine.v_eff
     )
-    return [
-        recorded(
-            simulate(
-                layout,
-                tables_of(
-                    happenings,
-                    calibration,
-                    layout,
-                    seed=seed,
-                    replication=replication,
-                    belief=replication // ALIKE,
-                    machine=machine,
-                ),
-            ),
+    happened = Happenings.recorded(run)
+    drawn = []
+    for replication in range(1 if level == "replay" else replications):
+        happenings = _another(run, replication) if level == "generative" else happened
+        tables = tables_of(
+            happenings,
+            calibration,
             layout,
-            every_s=None,
+            seed=seed,
+            replication=replication,
+            belief=replication // ALIKE,
+            machine=machine,
         )
-        for replication in range(replications)
+        drawn.append(_replayed(tables, run, layout) if level == "replay" else tables)
+    return [
+        recorded(simulate(layout, tables), layout, every_s=None) for tables in drawn
     ]
+
+
+def _another(run: Run, replication: int) -> Happenings:
+    """The run's scenario, drawn again."""
+    described: dict[str, Any] = dict(run.about.get("scenario_as_run") or {})
+    if not described:
+        raise UsageError(f"{run.name} does not say of what scenario it was")
+    events = tuple(Event(**event) for event in described.pop("extra_events", ()))
+    known = {field.name for field in fields(Scenario)}
+    given: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in described.items()
+        if name in known
+    }
+    scenario = Scenario(**given, extra_events=events)
+    # A run's own seed is small: these are of no run.
+    again = replace(scenario, seed=scenario.seed + 10_007 * (replication + 1))
+    return Happenings.of(again, start_at=run.records.started_at)
+
+
+def _replayed(tables: Tables, run: Run, layout: Layout) -> Tables:
+    """The n-th message of a task takes the time that it took in the run: waiting for
+    cores is in it, so that cores are not shared again.
+    """
+    streams = dict(tables.streams)
+    for task in streams:
+        mine = [r for r in run.records.tasks if r.task == task and r.service_s > 0]
+        mine.sort(key=lambda record: record.enqueued_at)
+        if not mine:
+            continue
+        luck = np.full(len(mine), 0.5)
+        streams[task] = Stream(
+            io_s=np.array([record.service_s for record in mine]),
+            cpu_s=np.zeros(len(mine)),
+            rss_mib=np.array([record.peak_rss_mib for record in mine]),
+            luck=luck,
+            chance=luck,
+            lag_s=np.resize(tables.streams[task].lag_s, len(mine)),
+        )
+    alone = Machine(
+        v_eff=float(layout.children),
+        parent_s=tables.machine.parent_s,
+        between_s=tables.machine.between_s,
+        respawn_s=tables.machine.respawn_s,
+    )
+    return replace(tables, streams=streams, machine=alone, windows=())

@@ -11,7 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from simulation import plots
+from simulation import plots, validation_plots
 from simulation.comparison import Comparison
 from simulation.plan import Plan, verdicts
 from worker.policy import POLICY
@@ -57,9 +57,9 @@ def figures(plan: Plan) -> dict[str, Figure]:
     drawn: dict[str, Figure] = {}
     if plan.cdf is not None and len(plan.cdf[0]):
         drawn["push_cdf"], ax = plots.figure()
-        plots.push_cdf(plan.cdf[0], plan.cdf[1], LATE_PUSH_S, ax)
+        validation_plots.push_cdf(plan.cdf[0], plan.cdf[1], LATE_PUSH_S, ax)
     drawn["parity"], ax = plots.figure()
-    plots.parity(document["validation"], ax)
+    validation_plots.parity(document["validation"], ax)
     for measure, unit in (("late_push_fraction", "share"), ("p95_push_s", "s")):
         drawn[measure], ax = plots.figure()
         promise = next(
@@ -284,27 +284,3 @@ def _number(value: float | None) -> str:
     if value and abs(value) < 0.001:
         return f"{value:.1e}"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-
-
-def table_of(
-    rows: Sequence[Mapping[str, Any]], *, title: str = "", hide: Sequence[str] = ()
-) -> Table:
-    """Flat rows as a table for a person."""
-    table = Table(
-        title=title or None, title_justify="left", box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )  # fmt: skip
-    names = [name for name in (rows[0] if rows else {}) if name not in hide]
-    for number, name in enumerate(names):
-        table.add_column(name, justify="left" if number == 0 else "right")
-    for row in rows:
-        table.add_row(*[_cell(row[name]) for name in names])
-    return table
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, float):
-        return _number(value)
-    if isinstance(value, (list, tuple)):
-        return " to ".join(_cell(each) for each in value)
-    return "-" if value is None else str(value)

@@ -3,12 +3,13 @@
 import numpy as np
 
 from simulation.calibration import policy_of
+from simulation.chosen import Level
 from simulation.comparison import Comparison, compared, relative, undecided
 from simulation.demands import Calibration
 from simulation.memory import peak_mib
 from simulation.metrics import ALL, MEMORY_ALLOWED, METRICS
 from simulation.noise import complaints
-from simulation.prediction import Level, predict
+from simulation.prediction import predict
 from simulation.runs import Run
 
 

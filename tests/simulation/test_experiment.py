@@ -2,8 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from simulation.demands import SYNC, assumed_sync
-from simulation.experiment import compare
+from simulation.demands import POLL, SYNC, assumed_sync
+from simulation.experiment import compare, simulate
+from worker.errors import UsageError
 from worker.policy import POLICY, vary
 
 
@@ -13,7 +14,9 @@ def calibration(truth):
 
 
 def test_a_policy_does_not_differ_from_itself(calibration):
-    rows = compare(calibration, POLICY, POLICY, users=3_000, hours=4, jobs=1)
+    same = simulate(POLICY, calibration=calibration, users=3_000, hours=4, jobs=1)
+
+    rows = compare(same, same)
 
     assert all(row.difference == 0 and not row.decided for row in rows)
 
@@ -21,13 +24,32 @@ def test_a_policy_does_not_differ_from_itself(calibration):
 def test_the_same_hours_decide_what_other_hours_would_blur(calibration):
     fewer = vary(POLICY, "pools.bg.children", 2)
 
-    rows = {
-        row.measure: row
-        for row in compare(calibration, POLICY, fewer, users=30_000, hours=8, jobs=1)
-    }
+    both = [
+        simulate(policy, calibration=calibration, users=30_000, hours=8, jobs=1)
+        for policy in (POLICY, fewer)
+    ]
+    rows = {row.measure: row for row in compare(*both)}
 
     slower = rows["p95_push_s"]
     assert slower.decided
     assert slower.difference > 0
     # Unpaired, the hours' own spread hides it: that is what pairing takes out.
     assert slower.interval[1] - slower.interval[0] < slower.first
+
+
+def test_other_hours_are_not_paired(calibration):
+    few, more = (
+        simulate(POLICY, calibration=calibration, users=500, hours=hours, jobs=1)
+        for hours in (2, 3)
+    )
+
+    with pytest.raises(UsageError, match="cannot be paired"):
+        compare(few, more)
+
+
+def test_a_pool_that_cannot_keep_up_is_refused_with_its_load(calibration):
+    slow = replace(calibration.demands[POLL], io_s=(40.0,) * 60)
+    busy = replace(calibration, demands={**calibration.demands, POLL: slow})
+
+    with pytest.raises(UsageError, match=r"pool rt cannot keep up.*rho"):
+        simulate(POLICY, calibration=busy, hours=2, jobs=1)

@@ -1,0 +1,189 @@
+"""Tables for a person at a terminal of 80 columns."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from simulation.comparison import Comparison
+from simulation.metrics import SENDERS, TICKS
+from simulation.sweep import Row
+from simulation.verification import Check
+
+WIDTH = 80
+TITLE, HEADER = "bold", "none"
+
+SHORT = {
+    "late_push_fraction": "late", "violation_minutes": "viol. min",
+    "p50_push_s": "p50 s", "p95_push_s": "p95 s", "p99_push_s": "p99 s",
+    "realtime_age_p99_s": "age s", "queue_wait_p95_s": "wait s",
+    "memory_mib": "MiB", "usd_per_month": "USD",
+}  # fmt: skip
+"""What a column of the sweep is called where there is little room."""
+
+DECISIVE = (
+    "throughput_per_s", "utilization", "mean_queue_length", "mean_sojourn_s",
+    "p95_sojourn_s", "p99_sojourn_s",
+)  # fmt: skip
+"""The metrics that a model of a queue must get right."""
+
+
+def number(value: object) -> str:
+    """Three digits, or a dash where nothing was measured."""
+    if value is None or value != value:
+        return "-"
+    if not isinstance(value, (int, float)):
+        return str(value)
+    if value and abs(value) < 0.001:
+        return f"{value:.1e}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def validation(rows: Sequence[Comparison]) -> list[Table | str]:
+    """A table a run, then what there is to conclude from all."""
+    shown: list[Table | str] = []
+    for run in dict.fromkeys(row.run for row in rows):
+        mine = [row for row in rows if row.run == run]
+        shown.append(_of_run(run, mine))
+        reasons = dict.fromkeys(
+            row.reason for row in mine if row.reason and not _needs(row)
+        )
+        shown += [f"  {reason}" for reason in reasons]
+    return [*shown, _summary(rows), verdicts_in_words(rows)]
+
+
+def verification(checks: Sequence[Check]) -> Table:
+    """The model beside theory."""
+    table = _table("system", "metric", "theory", "model", "99.9 %", "verdict")
+    for check in checks:
+        low, high = check.interval
+        table.add_row(
+            check.run, check.metric, number(check.theory), number(check.predicted),
+            f"{number(low)} to {number(high)}", check.verdict,
+        )  # fmt: skip
+    return table
+
+
+def sweep(rows: Sequence[Row]) -> Table:
+    """Users by layouts, the measures that promises are made of."""
+    names = [name for name in SHORT if rows and name in rows[0].measures]
+    table = _table("users", "layout", *(SHORT[name] for name in names))
+    for row in rows:
+        table.add_row(
+            f"{row.users:,}", row.layout,
+            *(number(row.measures[name]) for name in names),
+        )  # fmt: skip
+    return table
+
+
+def rows_of(rows: Sequence[dict[str, Any]], *, title: str = "") -> Table:
+    """Flat rows under their own names, underscores read as spaces."""
+    names = list(rows[0]) if rows else []
+    table = _table(*(name.replace("_", " ") for name in names), title=title)
+    for row in rows:
+        table.add_row(*(number(row[name]) for name in names))
+    return table
+
+
+def show(*parts: Table | str) -> None:
+    """Print tables and sentences to stdout."""
+    console = Console(width=max(WIDTH, Console().width))
+    for part in parts:
+        console.print(part, highlight=False, markup=False)
+
+
+def verdicts_in_words(rows: Sequence[Comparison]) -> str:
+    """How many figures lie where, and how many the predicted intervals held."""
+    counts = {
+        verdict: sum(row.verdict == verdict for row in rows)
+        for verdict in ("within", "outside", "inconclusive")
+    }
+    judged = [row for row in rows if np.isfinite([row.measured, *row.interval]).all()]
+    covered = sum(row.covered for row in judged)
+    held = sum(abs(row.relative_error) <= row.threshold for row in rows)
+    return (
+        f"{counts['within']} within, {counts['outside']} outside, "
+        f"{counts['inconclusive']} inconclusive, of {len(rows)} figures of "
+        f"{len({row.run for row in rows})} runs. {covered} of {len(judged)} "
+        f"({covered / max(1, len(judged)):.0%}) measured values lie in the predicted "
+        f"95 % interval; {held} errors are below their share even without a floor."
+    )
+
+
+def _of_run(run: str, rows: Sequence[Comparison]) -> Table:
+    table = _table(
+        "metric", "measured", "predicted", "95 % of such", "off", "of", "verdict",
+        title=run,
+    )  # fmt: skip
+    of = ""
+    for row in rows:
+        if row.of != of:
+            of = row.of
+            table.add_row(f"[{of}]", style="dim")
+        low, high = row.interval
+        table.add_row(
+            row.metric,
+            number(row.measured),
+            number(row.predicted),
+            f"{low:.2g} to {high:.2g}",
+            _percent(row.relative_error),
+            _allowed(row),
+            _verdict(row),
+            style="red" if row.verdict == "outside" else "",
+        )
+    return table
+
+
+def _summary(rows: Sequence[Comparison]) -> Table:
+    """The errors of each decisive metric over all runs: middle, worst, bias."""
+    table = _table(
+        "over all runs", "of", "median", "worst", "bias", "allowed", "within", "outside"
+    )
+    for of in (SENDERS, TICKS):
+        for name in DECISIVE:
+            mine = [row for row in rows if (row.metric, row.of) == (name, of)]
+            errors = np.array([row.relative_error for row in mine])
+            errors = errors[np.isfinite(errors)]
+            if not len(errors):
+                continue
+            table.add_row(
+                name, of, f"{np.median(np.abs(errors)):.1%}",
+                f"{np.abs(errors).max():.1%}", f"{errors.mean():+.1%}",
+                f"{mine[0].threshold:.0%}",
+                f"{sum(row.verdict == 'within' for row in mine)}/{len(mine)}",
+                str(sum(row.verdict == "outside" for row in mine)),
+            )  # fmt: skip
+    return table
+
+
+def _table(*columns: str, title: str = "") -> Table:
+    table = Table(
+        title=title or None, title_justify="left", title_style=TITLE, box=None,
+        header_style=HEADER, padding=(0, 1, 0, 0), pad_edge=False,
+    )  # fmt: skip
+    for place, name in enumerate(columns):
+        table.add_column(name, justify="left" if place == 0 else "right")
+    return table
+
+
+def _allowed(row: Comparison) -> str:
+    """The share; the difference where the floor is more."""
+    if row.floor > row.threshold * abs(row.measured):
+        return f"±{number(row.floor)}"
+    return f"{row.threshold:.0%}"
+
+
+def _percent(value: float) -> str:
+    return f"{value:+.1%}" if abs(value) < 10 else ">999%"
+
+
+def _needs(row: Comparison) -> bool:
+    return row.needed_s is not None
+
+
+def _verdict(row: Comparison) -> str:
+    if row.needed_s is not None:
+        return f"needs {row.needed_s:.0f} s"
+    return row.verdict
