@@ -16,12 +16,14 @@ from worker.errors import UsageError
 class Assignment:
     """``routes[k]`` is the route_id of the scenario's line ``k``.
 
-    ``starts_at``: real epoch seconds of the scenario's second 0.
+    ``starts_at``: real epoch seconds of the scenario's second 0. ``notifications``: ids
+    of the outbox that the scenario's groups hand to the senders, group after group.
     """
 
     scenario: Scenario
     routes: tuple[str, ...]
     starts_at: float
+    notifications: tuple[int, ...] = ()
 
     @property
     def ends_at(self) -> float:
@@ -54,10 +56,13 @@ class Assignment:
             scenario["extra_events"] = tuple(
                 Event(**event) for event in scenario["extra_events"]
             )
+            scenario["groups_per_s"] = tuple(scenario["groups_per_s"])
+            scenario["day"] = tuple(tuple(part) for part in scenario["day"])
             return cls(
                 scenario=Scenario(**scenario),
                 routes=tuple(values["routes"]),
                 starts_at=float(values["starts_at"]),
+                notifications=tuple(values["notifications"]),
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UsageError(f"{path} describes no load run: {error}") from None

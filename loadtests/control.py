@@ -9,12 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from loadtests.targets import refuse_foreign
 from worker.errors import UsageError
 
 ANSWER_S = 10.0
 """Beyond what a call itself may wait, the switchboard answers within this."""
-
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class Control:
@@ -30,11 +29,7 @@ class Control:
                 f"RIG_CONTROL_URL '{url}' is not the address of a switchboard; run "
                 "inside the stand-in world: python -m loadtests rig -- COMMAND"
             )
-        if address.hostname not in LOOPBACK and not i_own_this_host:
-            raise UsageError(
-                f"{address.hostname} is not this machine: load tests speak to "
-                "loopback only; pass --i-own-this-host if that host is yours to load"
-            )
+        refuse_foreign("RIG_CONTROL_URL", url, i_own_this_host=i_own_this_host)
         self.url = url
         self._host = address.hostname
         self._port = address.port or 80
@@ -73,6 +68,10 @@ class Control:
     def mend(self) -> None:
         """Take every fault away."""
         self._call("DELETE", "/faults")
+
+    def reissue(self) -> None:
+        """Have NSW publish its timetables anew, so that a sync has something to do."""
+        self._call("POST", "/bundles", {})
 
     def counters(self) -> dict[str, Any]:
         """Requests by path and status, pushes by status."""

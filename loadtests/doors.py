@@ -11,6 +11,7 @@ from rich.console import Console
 from loadtests.checks import parse_check, verdict
 from loadtests.given import Input
 from loadtests.progress import Steps
+from loadtests.rig.handover import APNS_RTT_S
 from loadtests.rows import rows_of
 from simulation.scenarios import scenario as scenario_of
 from worker.errors import UsageError
@@ -28,6 +29,7 @@ Realtime = Annotated[
     Path | None, typer.Option(help="a folder with .pb or .pb.gz of that day")
 ]
 Scale = Annotated[str, typer.Option(help="size of the made-up city: small or nsw")]
+Rtt = Annotated[float, typer.Option(help="how long the Apple stand-in takes to answer")]
 Own = Annotated[bool, typer.Option(help="allow servers that are not on this machine")]
 
 
@@ -52,6 +54,7 @@ def run(
     static: Static = None,
     realtime: Realtime = None,
     scale: Scale = "small",
+    apns_rtt_ms: Rtt = APNS_RTT_S * 1000,
     i_own_this_host: Own = False,
 ) -> None:
     """Run a scenario on real workers: rig, load, recording, summary, checks."""
@@ -64,9 +67,18 @@ def run(
         lines=lines,
     )
     given = Input(
-        static=static, realtime=realtime, scale=scale, i_own_this_host=i_own_this_host
+        static=static,
+        realtime=realtime,
+        scale=scale,
+        apns_rtt_ms=apns_rtt_ms,
+        i_own_this_host=i_own_this_host,
     )
     given.check()
+    if chosen.recorded and realtime is None:
+        raise UsageError(
+            f"scenario {chosen.name} needs what NSW published: --static a GTFS zip and "
+            "--realtime a folder of the same day"
+        )
     apply_settings(POLICY, set_ or [])
     if out is not None:
         _refuse_taken(out)
@@ -93,7 +105,7 @@ def run(
 
 
 def matrix(
-    name: Annotated[str, typer.Argument(help="plan or small")],
+    name: Annotated[str, typer.Argument(help="plan, small, users or full")],
     quick: Annotated[bool, typer.Option("--quick", help="shorter runs")] = False,
     static: Static = None,
     realtime: Realtime = None,
@@ -110,11 +122,13 @@ def matrix(
     folder = out or OUT / name
     _end_on_sigterm()
     from loadtests import matrix as matrices
-    from loadtests.summary import print_summary
+    from loadtests.summary import print_side_by_side, print_summary
 
     console = Console(stderr=True)
-    for done in matrices.record(rows, given, folder, Steps()):
+    runs = matrices.record(rows, given, folder, Steps())
+    for done in runs:
         print_summary(console, done.about, done.records)
+    print_side_by_side(console, runs)
     typer.echo(str(folder))
 
 

@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 from loadtests.assignment import Assignment
 from loadtests.control import Control
-from simulation.scenario import Event
 
 FAULTS = {
     "nsw_slow": ("nsw", "slow"),
@@ -21,25 +21,40 @@ def make_happen(
     control: Control,
     *,
     late_s: list[float],
+    done: list[dict[str, Any]],
+    sync: Callable[[], None],
     sleep: Callable[[float], None],
     clock: Callable[[], float] = time.time,
 ) -> None:
-    """Bring about every event of the run; append by how much each was late.
+    """Bring about every event of the run; append by how much each was late, and to
+    ``done`` what was done besides delays, and when.
 
     Returns after the last one. An event is due at its own instant, whatever the one
-    before it took (open workload). A sync is not the outside's: see ``run``.
+    before it took (open workload). ``sync`` asks for one, after NSW has published a new
+    timetable. Groups are the publisher's.
     """
     for event in run.scenario.events():
+        if event.kind == "publish":
+            continue
         due_at = run.starts_at + event.at_s
         sleep(max(0.0, due_at - clock()))
-        late_s.append(clock() - due_at)
-        _bring_about(event, run, control)
-
-
-def _bring_about(event: Event, run: Assignment, control: Control) -> None:
-    if event.kind == "delay":
-        control.delay(run.routes_of(event), event.value, event.duration_s)
-    elif event.kind in FAULTS:
-        target, kind = FAULTS[event.kind]
-        asked = {"target": target, "kind": kind, "duration_s": event.duration_s}
-        control.fault({**asked, "value": event.value} if event.value else asked)
+        at = clock()
+        late_s.append(at - due_at)
+        if event.kind == "delay":
+            control.delay(run.routes_of(event), event.value, event.duration_s)
+            continue
+        if event.kind == "sync":
+            control.reissue()
+            sync()
+        else:
+            target, kind = FAULTS[event.kind]
+            asked = {"target": target, "kind": kind, "duration_s": event.duration_s}
+            control.fault({**asked, "value": event.value} if event.value else asked)
+        done.append(
+            {
+                "kind": event.kind,
+                "at": at,
+                "value": event.value,
+                "duration_s": event.duration_s,
+            }
+        )

@@ -18,10 +18,18 @@ from locust.env import Environment
 from locust.runners import WorkerRunner
 
 from loadtests.shapes import ScenarioShape
-from loadtests.users import Commuter, begin, options_of
+from loadtests.users import (
+    PUSH,
+    Commuter,
+    Publisher,
+    Reader,
+    RunUser,
+    begin,
+    options_of,
+)
 from simulation.scenarios import SCENARIOS
 
-__all__ = ["Commuter", "ScenarioShape", "locust"]
+__all__ = ["Commuter", "Publisher", "Reader", "ScenarioShape", "locust"]
 
 
 @events.init_command_line_parser.add_listener
@@ -66,24 +74,27 @@ def _begin(environment: Environment, **_: object) -> None:
 
 @events.test_stop.add_listener
 def _end(environment: Environment, **_: object) -> None:
-    if not hasattr(Commuter, "field"):
+    if not hasattr(RunUser, "field"):
         return
-    Commuter.field.stop()
+    RunUser.field.stop()
     path = options_of(environment).told
     if path is not None:
         path.write_text(json.dumps(_told(environment)) + "\n")
 
 
 def _told(environment: Environment) -> dict[str, Any]:
-    total, field, used = environment.stats.total, Commuter.field, os.times()
+    field, used = RunUser.field, os.times()
+    pushes = environment.stats.get(PUSH[1], PUSH[0])
     return {
         "ended_at": time.time(),
-        "requests": total.num_requests,
-        "failures": total.num_failures,
+        "requests": pushes.num_requests,
+        "failures": pushes.num_failures,
         "arrivals": field.arrivals,
         "duplicates": field.letterbox.duplicates,
         "further": field.letterbox.further,
         "strangers": field.letterbox.strangers,
         "events_late_s": [round(late_s, 6) for late_s in field.late_s],
+        "happened": field.happened,
+        "published": field.publishing.as_json(),
         "cpu_s": used.user + used.system,
     }

@@ -1,6 +1,8 @@
-"""A matrix performed: its rows one after the other, on one stage."""
+"""A matrix performed: its rows one after the other."""
 
 import shutil
+from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 
 from loadtests.given import Input
@@ -13,24 +15,36 @@ from worker.errors import UsageError
 
 
 def record(rows: tuple[Row, ...], given: Input, out: Path, steps: Steps) -> list[Run]:
-    """Perform the rows one after the other on one stage, each into its folder.
+    """Perform the rows one after the other, each into its folder; those of one stage on
+    one stage.
 
-    Each run takes lines that no earlier one has used. What an earlier matrix left in
-    ``out`` is replaced.
+    Each run takes lines that no earlier one of its stage has used. What an earlier
+    matrix left in ``out`` is replaced.
     """
-    scenarios = [row.scenario() for row in rows]
+    for row in rows:
+        row.scenario()
     given.check()
     _clear(out)
     runs: list[Run] = []
+    for _, together in groupby(rows, key=lambda row: row.stage):
+        runs += _on_one_stage(list(together), given, out, steps)
+    return runs
+
+
+def _on_one_stage(rows: list[Row], given: Input, out: Path, steps: Steps) -> list[Run]:
+    first, runs = rows[0], []
+    if first.apns_rtt_ms is not None:
+        given = replace(given, apns_rtt_ms=first.apns_rtt_ms)
     used: set[str] = set()
-    with stage(given, steps=steps) as here:
-        for row, scenario in zip(rows, scenarios, strict=True):
+    with stage(given, settings=first.settings, steps=steps) as here:
+        for row in rows:
+            scenario, folder = row.scenario(), out / row.name
             run = perform(
-                here, scenario, out / row.name, role=row.role, avoid=used, steps=steps
+                here, scenario, folder, role=row.role, avoid=used, steps=steps
             )
             if run.about["broken"]:
                 raise UsageError(f"run {row.name} is broken: {run.about['broken']}")
-            steps.say(f"{row.name}: {len(run.records.deliveries)} pushes recorded")
+            steps.say(f"{row.name}: {len(run.records.tasks)} attempts recorded")
             runs.append(run)
             used.update(run.about["routes"])
     return runs

@@ -152,30 +152,35 @@ def last_words(line: str) -> str:
     return line.strip().rpartition("\n")[2][-LAST_WORDS:] or "it logged nothing"
 
 
-def of_processes(
+def cpu_of(
     members: Mapping[str, int],
     cpu_before_s: dict[str, tuple[int, float]],
     *,
     now: float,
-    memory: bool,
 ) -> list[Sample]:
-    """Processor seconds since the last reading and, when asked, proportional memory.
-
-    ``cpu_before_s`` holds each label's last reading and is brought up to date. Memory
-    costs the kernel a walk over every page table, so it is read less often.
+    """Processor seconds since the last reading; ``cpu_before_s`` holds each label's
+    last reading and is brought up to date.
     """
     found = []
     for label, pid in members.items():
         cpu_s = usage.cpu_of_s(pid)
-        if cpu_s is not None:
-            before_pid, before_s = cpu_before_s.get(label, (pid, cpu_s))
-            used_s = cpu_s - (before_s if before_pid == pid else 0.0)
-            cpu_before_s[label] = (pid, cpu_s)
-            found.append(_sample(now, "cpu_s", label, used_s))
-        memory_mib = usage.memory_mib(pid) if memory else None
-        if memory_mib is not None:
-            found.append(_sample(now, "memory_mib", label, memory_mib))
+        if cpu_s is None:
+            continue
+        before_pid, before_s = cpu_before_s.get(label, (pid, cpu_s))
+        used_s = cpu_s - (before_s if before_pid == pid else 0.0)
+        cpu_before_s[label] = (pid, cpu_s)
+        found.append(_sample(now, "cpu_s", label, used_s))
     return found
+
+
+def memory_of(members: Mapping[str, int], *, now: float) -> list[Sample]:
+    """Proportional memory, which costs the kernel a walk over every page table."""
+    read = ((label, usage.memory_mib(pid)) for label, pid in members.items())
+    return [
+        _sample(now, "memory_mib", label, memory_mib)
+        for label, memory_mib in read
+        if memory_mib is not None
+    ]
 
 
 def _children(pid: int) -> list[int]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from redis import Redis
 
-from loadtests.processes import Processes, of_processes
+from loadtests.processes import BEAT, Processes, cpu_of, memory_of
 from worker import keys
 from worker.clients import broker
 from worker.policy import Policy
@@ -21,12 +21,10 @@ from worker.records import Outcome, Sample, TaskRecord
 from worker.telemetry import gauges, recording
 
 PERIOD_S = 1.0
-SLOW_EVERY = 15
-"""Seconds between readings that cost more (memory, 5 ms a process) or change less."""
-
 FEEDS_EVERY = 5
-OWN = {"memory_mib", "cpu_s", "depth", "queue_depth", "oldest_age_s", "feed_age_s"}
-"""Samples that the workers take too, each quarter of a minute."""
+OWN = {"cpu_s", "depth", "oldest_age_s", "feed_age_s"}
+"""Samples that the workers take too, each quarter of a minute. Memory is left to them:
+a reading walks every page table of a process, 5 ms long."""
 
 READ_AT_ONCE = 2_000
 
@@ -51,6 +49,7 @@ class Recorder:
         self._cpu_before_s: dict[str, tuple[int, float]] = {}
         self._commands: int | None = None
         self._rounds = 0
+        self._slot = 0.0
         self._alive: Mapping[str, int] = {}
 
     @property
@@ -72,6 +71,7 @@ class Recorder:
         self._tasks = {k: r for k, r in self._tasks.items() if r.finished_at >= at}
         self.cpu_s = 0.0
         self._rounds = 0
+        self._slot = self._slot_at(at)
 
     def follow(self) -> None:
         """Read what the streams hold that was not read yet."""
@@ -111,21 +111,29 @@ class Recorder:
             sleep(max(0.0, min(due_at, until) - time.time()))
 
     def read(self, now: float) -> None:
-        """One reading of every gauge that is due."""
-        slow = self._rounds % SLOW_EVERY == 0
-        self._rounds += 1
-        self.samples += self._of_queues(now)
-        if slow:
+        """One reading of every gauge that is due.
+
+        What costs more, or changes less, once in a slot of the workers' own gauges and
+        at its instant, so that the memory of all processes adds up.
+        """
+        slot = self._slot_at(now)
+        if self._rounds == 0 or slot > self._slot:
             self._alive = self.processes.alive()
             self.samples += self._of_redis(now)
+        if slot > self._slot:
+            self._slot = slot
+            beat = {name: pid for name, pid in self._alive.items() if name == BEAT}
+            self.samples += memory_of(beat, now=slot)
+        self._rounds += 1
+        self.samples += self._of_queues(now)
         if self._rounds % FEEDS_EVERY == 0:
             self.samples += self._of_feeds(now)
-        self.samples += of_processes(
-            self.processes.members(self._alive),
-            self._cpu_before_s,
-            now=now,
-            memory=slow,
-        )
+        members = self.processes.members(self._alive)
+        self.samples += cpu_of(members, self._cpu_before_s, now=now)
+
+    def _slot_at(self, now: float) -> float:
+        period_s = self.policy.recording.gauge_period_s
+        return now // period_s * period_s
 
     def _of_queues(self, now: float) -> list[Sample]:
         """Depth and oldest age of each queue."""

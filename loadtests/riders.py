@@ -1,9 +1,13 @@
 """The riders of a run: put into the database, those of an earlier run taken out."""
 
+from dataclasses import replace
+
 import psycopg
 
 from loadtests.assignment import Assignment
+from loadtests.prepared import prepare
 from loadtests.rig.population import populate
+from loadtests.targets import refuse_foreign
 from worker.errors import UsageError
 
 _EARLIER = "truncate app.notifications, app.favorites, app.devices"
@@ -25,14 +29,21 @@ def settle_in(admin_url: str, run: Assignment) -> None:
         db.execute("analyze app.favorites")
 
 
-def settle_in_from_outside(admin_url: str, run: Assignment) -> None:
-    """The same for a run that plain locust starts; UsageError without an address."""
+def settle_in_from_outside(
+    admin_url: str, run: Assignment, *, i_own_this_host: bool
+) -> Assignment:
+    """The same for a run that plain locust starts, its groups prepared too.
+
+    Raises UsageError without an address, or for one of another machine.
+    """
     if not admin_url:
         raise UsageError(
             "RIG_ADMIN_DATABASE_URL is not set; start the stand-in world and take its "
             "environment: python -m loadtests rig"
         )
+    refuse_foreign("RIG_ADMIN_DATABASE_URL", admin_url, i_own_this_host=i_own_this_host)
     try:
         settle_in(admin_url, run)
+        return replace(run, notifications=prepare(admin_url, run))
     except psycopg.OperationalError as error:
         raise UsageError(f"PostgreSQL does not answer: {error}") from None

@@ -1,13 +1,15 @@
 """Sets of runs that a model is made from and judged by, written down beforehand.
 
 A calibration and its hold-outs differ in what the model must cope with: riders, rate
-of onsets, bursts.
+of onsets, bursts; in ``FULL`` also children, batches, a sync beside, a slow outside.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
-from simulation.scenario import Event, Scenario
+from simulation.scenario import Event, EventKind, Scenario
+from simulation.scenarios import GROUP_LEAST, GROUP_MOST
 from worker.errors import UsageError
 
 CALIBRATION, HOLDOUT = "calibration", "holdout"
@@ -25,7 +27,12 @@ it, so that a rider is told once. At a bound many are told twice."""
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """One run of a matrix; ``burst`` lines are delayed at once besides the onsets."""
+    """One run of a matrix; ``burst`` lines are delayed at once besides the onsets.
+
+    ``groups_per_s`` groups of notifications are published besides, and ``extra_events``
+    happen. ``settings`` (PATH=VALUE) and ``apns_rtt_ms`` are of the run's own stage;
+    rows without either share one.
+    """
 
     name: str
     role: str
@@ -35,11 +42,20 @@ class Row:
     onset_every_s: float
     seed: int
     burst: int = 0
+    groups_per_s: float = 0.0
+    extra_events: tuple[Event, ...] = ()
+    settings: tuple[str, ...] = ()
+    apns_rtt_ms: float | None = None
+
+    @property
+    def stage(self) -> str:
+        """Rows that follow one another with the same are performed on one stage."""
+        return "" if self.apns_rtt_ms is None and not self.settings else self.name
 
     def scenario(self) -> Scenario:
         """The row as a scenario."""
         plain = Scenario(
-            name="disruption",
+            name="steady" if self.groups_per_s else "disruption",
             question="How soon do the riders of one delayed line know?",
             users=self.users,
             duration_s=self.duration_s,
@@ -49,6 +65,10 @@ class Row:
             settle_s=SETTLE_S,
             delay_s=DELAY_S,
             seed=self.seed,
+            groups_per_s=(self.groups_per_s,) if self.groups_per_s else (),
+            group_least=GROUP_LEAST,
+            group_most=GROUP_MOST,
+            extra_events=self.extra_events,
         )
         return with_burst(plain, self.burst)
 
@@ -118,7 +138,71 @@ SMALL = (
 )
 """Kept in the repository, under loadtests/runs: small files, the shape of PLAN."""
 
-MATRICES: Mapping[str, tuple[Row, ...]] = {"plan": PLAN, "small": SMALL}
+FULL_S = 200.0
+FULL_RTT_MS = 300.0
+
+
+def _full(name: str, seed: int, rate: float, **changes: Any) -> Row:
+    """A run long enough to decide: hundreds of batches at a load that is stated."""
+    values: dict[str, Any] = {
+        "role": HOLDOUT,
+        "users": 400,
+        "duration_s": FULL_S,
+        "lines": 32,
+        "onset_every_s": 6.0,
+        "apns_rtt_ms": FULL_RTT_MS,
+    }
+    return Row(name=name, seed=seed, groups_per_s=rate, **{**values, **changes})
+
+
+def _each(kind: EventKind, every_s: float, value: float = 0.0) -> tuple[Event, ...]:
+    """An event of the kind each so many seconds of a run of ``FULL``."""
+    times = int((FULL_S - SETTLE_S) / every_s)
+    return tuple(
+        Event(at_s=every_s * k, kind=kind, value=value) for k in range(1, times + 1)
+    )
+
+
+FULL = (
+    _full("full-calibration", 21, 2.4, role=CALIBRATION),
+    _full("full-rate", 22, 4.2),
+    _full("full-burst", 23, 1.2, extra_events=_each("publish", 25.0, 1_500)),
+    _full("full-children-2", 24, 2.0, settings=("pools.bg.children=2",)),
+    _full("full-children-5", 25, 4.6, settings=("pools.bg.children=5",)),
+    _full("full-batch-40", 26, 1.6, settings=("push.batch_size=40",)),
+    _full("full-sync", 27, 2.2, extra_events=_each("sync", 20.0)),
+    _full(
+        "full-slow",
+        28,
+        1.8,
+        extra_events=(
+            Event(at_s=30.0, kind="apns_slow", value=0.3, duration_s=70.0),
+            Event(at_s=120.0, kind="nsw_slow", value=1.5, duration_s=45.0),
+        ),
+    ),
+)
+"""Recorded runs that a validation can decide on; about half an hour."""
+
+USERS = tuple(
+    Row(
+        name=f"users-{users}",
+        role=HOLDOUT,
+        users=users,
+        duration_s=95.0,
+        lines=24,
+        onset_every_s=3.0,
+        seed=30 + place,
+    )
+    for place, users in enumerate((1_000, 2_000, 5_000, 10_000))
+)
+"""One disruption, at the sizes that the app is to grow to."""
+
+MATRICES: Mapping[str, tuple[Row, ...]] = {
+    "plan": PLAN,
+    "small": SMALL,
+    "full": FULL,
+    "users": USERS,
+}
 
 
 def rows_of(name: str, *, quick: bool) -> tuple[Row, ...]:

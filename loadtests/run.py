@@ -21,6 +21,7 @@ from loadtests.deliveries import (
     read_outbox,
 )
 from loadtests.machine import busy_cores_s, machine, versions
+from loadtests.prepared import prepare
 from loadtests.progress import Steps
 from loadtests.recorder import canary_samples
 from loadtests.riders import settle_in
@@ -30,7 +31,7 @@ from loadtests.stages import GRACE_S, lead_s
 from simulation.noise import complaints, v_eff_of
 from simulation.runs import Run, write_run
 from simulation.scenario import Scenario
-from worker.measures import Recorded
+from worker.measures import Recorded, quantile
 from worker.records import Delivery, Sample, TaskRecord, as_row
 
 LOCUST, CANARY = "locust", "canary"
@@ -72,6 +73,8 @@ def perform(
     if stage.input.realtime:
         stage.tell_what_is_known()
     run = replace(run, starts_at=time.time() + lead_s(scenario))
+    prepared = prepare(stage.rig.servers.admin_database_url, run)
+    run = replace(run, notifications=prepared)
     folder.mkdir(parents=True, exist_ok=True)
     _start_locust(stage, run, folder)
     watched = _watch(stage, run, steps)
@@ -174,6 +177,7 @@ def _gather(
     stage: Stage, run: Assignment, told: dict[str, Any], watched: _Watched
 ) -> tuple[Recorded, dict[str, Any]]:
     stage.recorder.follow()
+    publisher = told.pop("published", {})
     until = float(told.get("ended_at", time.time()))
     delays = published(stage.control.events(), run.starts_at)
     outbox = read_outbox(stage.rig.servers.admin_database_url, run.starts_at)
@@ -205,6 +209,11 @@ def _gather(
         "versions": versions(),
         "clock_offset_s": stage.rig.clock_offset_s,
         "events": _events(run, delays),
+        "happened": told.pop("happened", []),
+        "groups": {
+            name: publisher.get(name, []) for name in ("published_at", "notifications")
+        },
+        "publisher": _reconciled(publisher, stage.recorder.tasks),
         "sync": as_row(stage.sync),
         "locust": told,
         "neighbours_cores": round(watched.neighbours_cores, 3),
@@ -278,6 +287,23 @@ def _counted(pushes: Sequence[Delivery], outbox: Sequence[Any]) -> dict[str, int
         "pushes_arrived": len(came),
         "pushes_lost": len(due - came),
         "notifications": len(outbox),
+    }
+
+
+def _reconciled(
+    publisher: dict[str, Any], tasks: Sequence[TaskRecord]
+) -> dict[str, float]:
+    """What the publisher says it did, beside what the recorder has seen of it."""
+    ids = set(publisher.get("message_ids", ()))
+    mine = [record for record in tasks if record.task_id in ids]
+    late_s = publisher.get("late_s", ())
+    return {
+        "messages": len(ids),
+        "messages_recorded": len({record.task_id for record in mine}),
+        "notifications": sum(publisher.get("notifications", ())),
+        "notifications_recorded": sum(r.detail.get("claimed", 0) for r in mine),
+        "left_to_sweep": publisher.get("left_to_sweep", 0),
+        "late_p99_s": round(quantile(late_s, 0.99), 6) if late_s else 0.0,
     }
 
 

@@ -7,7 +7,7 @@ from locust import LoadTestShape
 from locust.user import User
 
 from loadtests.stages import stage
-from loadtests.users import Commuter, begin
+from loadtests.users import Commuter, Publisher, Reader, RunUser, begin
 from worker.errors import WorkerError
 
 
@@ -36,6 +36,14 @@ class ScenarioShape(LoadTestShape):
         """The stage of this second; None ends the run."""
         if not self.begun:
             return None
-        run = Commuter.field.assignment
+        run = RunUser.field.assignment
         now = stage(run.scenario, time.time() - run.starts_at)
-        return None if now is None else (now.users, now.spawn_rate, [Commuter])
+        if now is None:
+            return None
+        classes: list[type[User]] = [Commuter]
+        if now.publishers:
+            classes.append(Publisher)
+        if now.readers:
+            Reader.fixed_count = now.readers
+            classes.append(Reader)
+        return now.total, now.spawn_rate, classes

@@ -95,6 +95,7 @@ def stage(
             realtime=given.realtime,
             scale=SCALES[given.scale],
             service_time=given.service_time,
+            apns_rtt_s=given.apns_rtt_ms / 1000,
             i_own_this_host=given.i_own_this_host,
             say=steps.say,
         ) as world,

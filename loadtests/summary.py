@@ -1,11 +1,13 @@
 """What a run says, as a table for a person."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from loadtests.knee import Step, knee_of, steps_of
+from simulation.runs import Run
 from worker.measures import MEASURES, Recorded, quantile
 from worker.policy.objectives import OBJECTIVES
 
@@ -26,8 +28,24 @@ def print_summary(console: Console, about: Mapping[str, Any], run: Recorded) -> 
     """Measures beside their objectives, tasks, and how far the run can be trusted."""
     console.print(_measures(about, run))
     console.print(_tasks(run))
+    steps = steps_of(about, run)
+    if steps:
+        console.print(_ramp(steps))
     for line in remarks(about):
         console.print(line, markup=False, highlight=False)
+
+
+def print_side_by_side(console: Console, runs: Sequence[Run]) -> None:
+    """The measures of several runs, a column each."""
+    table = Table(title="measures by run")
+    table.add_column("measure")
+    for run in runs:
+        table.add_column(run.name, justify="right")
+    table.add_column("unit")
+    for name in SHOWN:
+        figures = [MEASURES[name].function(run.records) for run in runs]
+        table.add_row(name, *map(_number, figures), MEASURES[name].unit)
+    console.print(table)
 
 
 def remarks(about: Mapping[str, Any]) -> list[str]:
@@ -38,6 +56,22 @@ def remarks(about: Mapping[str, Any]) -> list[str]:
         f"{told.get('failures', 0)} that never came; the recorder "
         f"{about['pushes_arrived']} and {about['pushes_lost']}"
     ]
+    publisher = about.get("publisher") or {}
+    if publisher.get("messages"):
+        lines.append(
+            f"the publisher counted {publisher['messages']} messages with "
+            f"{publisher['notifications']} notifications, 99 % begun within "
+            f"{publisher['late_p99_s'] * 1000:.1f} ms of their instant; the recorder "
+            f"{publisher['messages_recorded']} and "
+            f"{publisher['notifications_recorded']}"
+        )
+    if about.get("workers_cpu_s"):
+        share = about["recorder_cpu_s"] / about["workers_cpu_s"]
+        lines.append(
+            f"the recorder used {about['recorder_cpu_s']:.2f} s of a core, {share:.1%} "
+            f"of the workers' {about['workers_cpu_s']:.2f} s; locust "
+            f"{told.get('cpu_s', 0.0):.2f} s"
+        )
     if about.get("broken"):
         lines.append(f"BROKEN, not to be averaged: {about['broken']}")
     noise = about.get("noise") or []
@@ -79,6 +113,26 @@ def _tasks(run: Recorded) -> Table:
             _number(quantile((r.wait_s for r in started), 0.95)),
             _number(quantile((r.service_s for r in started), 0.50)),
             _number(quantile((r.service_s for r in started), 0.95)),
+        )
+    return table
+
+
+def _ramp(steps: Sequence[Step]) -> Table:
+    limit = OBJECTIVES["queue_wait"].limit
+    knee = knee_of(steps)
+    found = (
+        "no knee: every rate was kept up with"
+        if knee is None
+        else f"the knee is at {knee.offered_per_s:.0f} notifications a second"
+    )
+    table = Table(title=f"ramp: {found}", caption=f"kept up: p95 wait <= {limit:g} s")
+    for column in ("notifications/s", "wait p95 s", "kept up"):
+        table.add_column(column, justify="right")
+    for step in steps:
+        table.add_row(
+            _number(step.offered_per_s),
+            _number(step.wait_p95_s),
+            "yes" if step.kept_up else "no",
         )
     return table
 

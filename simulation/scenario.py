@@ -52,7 +52,9 @@ class Scenario:
     ``users`` commuters are spread over ``lines`` lines; each has one favorite on his
     line and one device. Onsets of delays come every ``onset_every_s`` seconds on
     lines not used before, moved within the poll period so that they fall uniformly
-    over it. ``extra_events`` come on top.
+    over it. ``day`` compresses a day into the run: (share of the time, share of the
+    onsets) of its parts, one after the other. ``extra_events`` come on top. A scenario
+    that is ``recorded`` needs files of a real network.
 
     A publisher hands groups of notifications to the senders, at Poisson instants that
     wait for nothing (open workload): ``groups_per_s`` a second, several rates one after
@@ -78,6 +80,8 @@ class Scenario:
     group_least: int = 1
     group_most: int = 1
     readers: int = 0
+    day: tuple[tuple[float, float], ...] = ()
+    recorded: bool = False
 
     def __post_init__(self) -> None:
         if self.users < 1:
@@ -131,7 +135,7 @@ class Scenario:
         draw.shuffle(lines)
         delays = []
         for k in range(self.onsets):
-            at_s = self.warm_up_s + k * self.onset_every_s
+            at_s = self.warm_up_s + self._place(k) * self.onset_every_s
             phase = (strata[k] + draw.random()) / self.onsets * self.poll_period_s
             delays.append(
                 Event(
@@ -143,6 +147,17 @@ class Scenario:
                 )
             )
         return tuple(sorted((*delays, *self.extra_events), key=lambda e: e.at_s))
+
+    def _place(self, onset: int) -> float:
+        """The onset's place among evenly spread ones: where its part of the day is."""
+        left = onset / self.onsets
+        passed = 0.0
+        for time_share, onset_share in self.day:
+            if left < onset_share:
+                return (passed + left / onset_share * time_share) * self.onsets
+            left -= onset_share
+            passed += time_share
+        return float(onset)
 
     def groups(self) -> tuple[tuple[float, int], ...]:
         """(at_s, notifications) of every group, in order of time; the same for the same

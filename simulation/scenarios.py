@@ -6,6 +6,16 @@ from dataclasses import replace
 from simulation.scenario import Event, Scenario
 from worker.errors import UsageError
 
+WEEKDAY = (
+    (5.0, 0.01), (1.5, 0.06), (3.0, 0.26), (5.5, 0.218), (3.5, 0.325), (5.5, 0.127)
+)  # fmt: skip
+"""Hours from midnight on, and the share of a weekday's travel in them: assumed, after
+NSW rail's shares of peaks and between (BTS table 24)."""
+
+GROUP_LEAST, GROUP_MOST = 20, 180
+GROUP_MEAN = (GROUP_LEAST + GROUP_MOST) / 2
+"""Notifications of one delayed line: some stay below a batch, some take two."""
+
 
 def _disruption(users: int, duration_s: float) -> Scenario:
     return Scenario(
@@ -80,11 +90,88 @@ def _outage(users: int, duration_s: float) -> Scenario:
     )
 
 
+def _weekday(users: int, duration_s: float) -> Scenario:
+    """A Sydney weekday from midnight to midnight, in the minutes of the run."""
+    plain = _disruption(users, duration_s)
+    return replace(
+        plain,
+        name="weekday",
+        question="What does a rider feel over a day, its peaks and its lulls?",
+        day=tuple((hours / 24, share) for hours, share in WEEKDAY),
+        readers=max(1, users // 500),
+    )
+
+
+def _sync_under_load(users: int, duration_s: float) -> Scenario:
+    """Timetables come while senders are busy: each takes one of their children."""
+    plain = _disruption(users, duration_s)
+    onsets_s = duration_s - plain.warm_up_s - plain.settle_s
+    return replace(
+        plain,
+        name="sync_under_load",
+        question="Do riders wait for the sync of the timetable?",
+        groups_per_s=(users / GROUP_MEAN / 20,),
+        group_least=GROUP_LEAST,
+        group_most=GROUP_MOST,
+        extra_events=tuple(
+            Event(at_s=plain.warm_up_s + onsets_s * share, kind="sync")
+            for share in (0.1, 0.4, 0.7)
+        ),
+    )
+
+
+def _steady(users: int, duration_s: float) -> Scenario:
+    """Besides a few onsets, each user is sent a push every hundred seconds or so."""
+    plain = _disruption(users, duration_s)
+    return replace(
+        plain,
+        name="steady",
+        question="What do senders cost at a stated rate, and where does it queue?",
+        groups_per_s=(users / GROUP_MEAN / 100,),
+        group_least=GROUP_LEAST,
+        group_most=GROUP_MOST,
+    )
+
+
+def _ramp(users: int, duration_s: float) -> Scenario:
+    """Eight rates, each as much above the one before; at the last one all users are
+    told of something every ten seconds.
+    """
+    plain = _steady(users, duration_s)
+    most = users / GROUP_MEAN / 10
+    return replace(
+        plain,
+        name="ramp",
+        question="At which rate do senders not keep up any more?",
+        groups_per_s=tuple(most * step / 8 for step in range(1, 9)),
+    )
+
+
+def _replay(users: int, duration_s: float) -> Scenario:
+    """Few lines more are delayed than were on the day that was recorded."""
+    plain = _disruption(users, duration_s)
+    onsets_s = duration_s - plain.warm_up_s - plain.settle_s
+    return replace(
+        plain,
+        name="replay",
+        question="Does it hold on what NSW really published?",
+        lines=12,
+        onset_every_s=max(2.0, onsets_s / 12),
+        readers=max(1, users // 500),
+        recorded=True,
+    )
+
+
 SCENARIOS: dict[str, Callable[[int, float], Scenario]] = {
     "disruption": _disruption,
     "network": _network,
     "brownout": _brownout,
     "outage": _outage,
+    "weekday": _weekday,
+    "sync_under_load": _sync_under_load,
+    "replay": _replay,
+    "steady": _steady,
+    "ramp": _ramp,
 }
 
 

@@ -57,10 +57,18 @@ def _notifications(given: Given) -> Iterator[Row]:
         yield from notifications.rows(up)
 
 
+def _loadtests(given: Given) -> Iterator[Row]:
+    from loadtests.bench import loadtests
+
+    given.say("loadtests: runs on a stage of their own, five minutes")
+    yield from loadtests.rows(given.say)
+
+
 ROOMS: Mapping[str, Room] = {
     "timetable": _timetable,
     "realtime": _realtime,
     "notifications": _notifications,
+    "loadtests": _loadtests,
 }
 
 

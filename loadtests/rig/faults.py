@@ -18,7 +18,7 @@ KINDS: Mapping[str, Mapping[str, str]] = {
     },
     "apns": {
         "status": "answers a share so (value: {status, reason, share})",
-        "slow": "waits before it answers (value: seconds)",
+        "slow": "waits so much longer before it answers (value: seconds)",
         "hang": "takes requests and never answers",
         "goaway": "says GOAWAY once on every connection (value: reason)",
         "reset": "resets a share of the streams (value: share)",

@@ -7,7 +7,9 @@ https://opendata.transport.nsw.gov.au/developers/userguide
 
 import asyncio
 import hmac
+import shutil
 import time
+import zipfile
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Mapping
 from email.utils import formatdate
@@ -66,6 +68,22 @@ class Nsw:
         self.counters.clear()
         self._recent.clear()
         self._today = 0
+
+    def reissue(self) -> list[str]:
+        """Publish the bundles that were asked for so far anew, under other hashes: the
+        same timetable, as NSW does each night.
+        """
+        done = []
+        for row in self._bundles.values():
+            path = self._folder / f"{row.name}.zip"
+            if path.exists():
+                draft = path.with_suffix(".draft")
+                shutil.copyfile(path, draft)
+                with zipfile.ZipFile(draft, "a") as archive:
+                    archive.comment += b"."
+                draft.replace(path)
+                done.append(row.name)
+        return done
 
     async def _answer(self, request: Request) -> Response:
         if not _authorised(request, self._key):

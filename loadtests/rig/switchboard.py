@@ -1,7 +1,7 @@
 """What the load tests, the chaos and the tests say to the stand-in world, over HTTP.
 
 GET /state, /events, /arrivals?after=N&wait_s=S, /faults, /counters;
-POST /events, /faults, /reset; DELETE /events, /faults.
+POST /bundles, /events, /faults, /reset; DELETE /events, /faults.
 """
 
 import asyncio
@@ -41,6 +41,7 @@ class Switchboard:
             ("POST", "/events"): self._disturb,
             ("DELETE", "/events"): self._settle,
             ("GET", "/faults"): self._faults,
+            ("POST", "/bundles"): self._reissue,
             ("POST", "/faults"): self._break,
             ("DELETE", "/faults"): self._mend,
             ("GET", "/counters"): self._counters,
@@ -94,6 +95,9 @@ class Switchboard:
             event.ends_at = min(event.ends_at, time.time())
         self.outside.settle()
         return {"running": 0}
+
+    def _reissue(self, _: Request) -> object:
+        return {"reissued": self.nsw.reissue()}
 
     def _faults(self, _: Request) -> object:
         return {"faults": [fault.as_json() for fault in self.faults.all]}

@@ -32,6 +32,9 @@ class Answering:
     slow_s: float = 0.0
     asked: list[tuple[float, Any]] = field(default_factory=list)
 
+    def reissue(self) -> None:
+        self.asked.append((self.watch.now, "reissue"))
+
     def delay(self, routes: list[str], delay_s: float, duration_s: float) -> None:
         self.asked.append((self.watch.now, routes))
         self.watch.sleep(self.slow_s)
@@ -54,13 +57,17 @@ def run_of(*extra: Event) -> Assignment:
     return assign(scenario, list("abcdefgh"), starts_at=1000.0)
 
 
-def happen(run: Assignment, slow_s: float = 0.0) -> tuple[Answering, list[float]]:
+def happen(
+    run: Assignment, slow_s: float = 0.0, done: list[dict[str, Any]] | None = None
+) -> tuple[Answering, list[float]]:
     watch, late_s = Watch(), []
     control = Answering(watch, slow_s)
     make_happen(
         run,
         control,  # type: ignore[arg-type]
         late_s=late_s,
+        done=[] if done is None else done,
+        sync=lambda: control.asked.append((watch.now, "sync")),
         sleep=watch.sleep,
         clock=watch.time,
     )
@@ -112,4 +119,21 @@ def test_a_hampered_outside_is_a_fault_of_the_switchboard() -> None:
     assert faults == [
         {"target": "nsw", "kind": "slow", "value": 2.0, "duration_s": 5.0},
         {"target": "nsw", "kind": "status", "duration_s": 5.0},
+    ]
+
+
+def test_a_sync_finds_a_new_timetable_and_what_was_done_is_told() -> None:
+    done: list[dict[str, Any]] = []
+    run = run_of(
+        Event(at_s=40.0, kind="sync"),
+        Event(at_s=45.0, kind="publish", value=100.0),
+        Event(at_s=50.0, kind="apns_slow", value=0.5, duration_s=7.0),
+    )
+
+    control, _ = happen(run, done=done)
+
+    assert [a for _, a in control.asked if isinstance(a, str)] == ["reissue", "sync"]
+    assert done == [
+        {"kind": "sync", "at": 1040.0, "value": 0.0, "duration_s": 0.0},
+        {"kind": "apns_slow", "at": 1050.0, "value": 0.5, "duration_s": 7.0},
     ]

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from loadtests.processes import last_words, of_processes
+from loadtests.processes import cpu_of, last_words, memory_of
 
 
 @pytest.mark.parametrize(
@@ -32,8 +32,8 @@ def test_last_words_are_one_short_line(line: str, says: str) -> None:
 def test_processor_time_counts_from_the_last_reading_of_that_process() -> None:
     before: dict[str, tuple[int, float]] = {"bg/child-0": (os.getpid(), 0.0)}
 
-    (first,) = of_processes({"bg/child-0": os.getpid()}, before, now=1.0, memory=False)
-    (again,) = of_processes({"bg/child-0": os.getpid()}, before, now=2.0, memory=False)
+    (first,) = cpu_of({"bg/child-0": os.getpid()}, before, now=1.0)
+    (again,) = cpu_of({"bg/child-0": os.getpid()}, before, now=2.0)
 
     assert first.value > 0
     assert again.value < first.value
@@ -42,10 +42,13 @@ def test_processor_time_counts_from_the_last_reading_of_that_process() -> None:
 def test_a_recycled_child_starts_anew() -> None:
     before: dict[str, tuple[int, float]] = {"bg/child-0": (1, 1e9)}
 
-    (sample,) = of_processes({"bg/child-0": os.getpid()}, before, now=1.0, memory=False)
+    (sample,) = cpu_of({"bg/child-0": os.getpid()}, before, now=1.0)
 
     assert 0 < sample.value < 1e6
 
 
 def test_a_process_that_is_gone_leaves_no_reading() -> None:
-    assert of_processes({"bg/child-0": 2**22 + 1}, {}, now=1.0, memory=True) == []
+    gone = {"bg/child-0": 2**22 + 1}
+
+    assert cpu_of(gone, {}, now=1.0) == []
+    assert memory_of(gone, now=1.0) == []

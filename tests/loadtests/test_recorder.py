@@ -1,7 +1,6 @@
 """What the recorder keeps of the workers' streams, on a real Redis."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -83,14 +82,13 @@ def test_a_run_forgets_what_was_before_it(client: Redis, recorder: Recorder) -> 
 def test_gauges_that_the_recorder_reads_itself_are_not_kept_twice(
     client: Redis, recorder: Recorder
 ) -> None:
-    theirs = Sample(at=15.0, name="success_age_s", label="upkeep", value=3.0)
-    gauges.append(
-        client, POLICY, [theirs, replace(theirs, name="memory_mib", label="bg/parent")]
-    )
+    memory = Sample(at=15.0, name="memory_mib", label="bg/parent", value=30.0)
+    depth = Sample(at=15.0, name="depth", label="normal", value=3.0)
+    gauges.append(client, POLICY, [memory, depth])
 
     recorder.follow()
 
-    assert recorder.samples == [theirs]
+    assert recorder.samples == [memory]
 
 
 def test_the_canarys_half_written_line_is_left_out(tmp_path: Path) -> None:

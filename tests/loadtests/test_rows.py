@@ -2,7 +2,16 @@
 
 import pytest
 
-from loadtests.rows import CALIBRATION, HOLDOUT, PLAN, QUICK, SMALL, Row, with_burst
+from loadtests.rows import (
+    CALIBRATION,
+    FULL,
+    HOLDOUT,
+    PLAN,
+    QUICK,
+    SMALL,
+    Row,
+    with_burst,
+)
 from simulation.scenarios import scenario
 from worker.errors import UsageError
 
@@ -27,10 +36,12 @@ def test_a_plan_has_one_calibration_and_hold_outs_of_other_size_and_burst(
     assert sum(row.lines for row in rows) <= SMALL_NETWORK_LINES
 
 
-@pytest.mark.parametrize("row", [*PLAN, *QUICK, *SMALL], ids=lambda row: row.name)
+@pytest.mark.parametrize(
+    "row", [*PLAN, *QUICK, *SMALL, *FULL], ids=lambda row: row.name
+)
 def test_the_last_onset_leaves_time_for_its_pushes(row: Row) -> None:
     made = row.scenario()
-    last_s = max(event.at_s for event in made.events())
+    last_s = max(event.at_s for event in made.events() if event.kind == "delay")
 
     assert last_s + made.poll_period_s + 3 <= made.duration_s
 
@@ -50,3 +61,30 @@ def test_a_burst_without_lines_is_refused() -> None:
 
     with pytest.raises(UsageError, match="unused ones"):
         with_burst(plain, 4)
+
+
+def test_the_full_matrix_differs_in_each_way_that_the_model_must_cope_with() -> None:
+    calibration, *holdouts = FULL
+    plain = calibration.scenario()
+
+    assert calibration.role == CALIBRATION
+    assert len(holdouts) >= 6
+    assert all(row.role == HOLDOUT for row in holdouts)
+    assert len({row.seed for row in FULL}) == len(FULL)
+    kinds = [{event.kind for event in row.extra_events} for row in holdouts]
+    settings = [" ".join(row.settings) for row in holdouts]
+    assert any(row.groups_per_s > 1.5 * calibration.groups_per_s for row in holdouts)
+    assert {"publish"} in kinds  # bursts
+    assert any("children" in words for words in settings)
+    assert any("batch_size" in words for words in settings)
+    assert {"sync"} in kinds
+    assert {"apns_slow", "nsw_slow"} in kinds
+    # All but what a row is about is as in the calibration: one cause at a time.
+    assert all(row.scenario().duration_s == plain.duration_s for row in holdouts)
+
+
+def test_the_full_matrix_fits_into_forty_minutes() -> None:
+    set_up_s = 35.0  # a world, a timetable, workers, and riders; seen: 20 to 30 s
+    stages = len({row.stage for row in FULL})
+
+    assert sum(row.duration_s for row in FULL) + stages * set_up_s < 40 * 60

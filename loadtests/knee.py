@@ -1,0 +1,62 @@
+"""Where a ramp bends: the rate at which the senders do not keep up any more."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from simulation.scenario import DRAIN_S
+from worker.measures import Recorded, quantile
+from worker.policy.objectives import OBJECTIVES
+
+PUSH = "apns_worker"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """One rate of a ramp: notifications a second that were published, and how long the
+    messages that carried them waited.
+    """
+
+    offered_per_s: float
+    wait_p95_s: float
+    kept_up: bool
+
+
+def steps_of(about: Mapping[str, Any], run: Recorded) -> list[Step]:
+    """The steps of a run with several rates; none for another run.
+
+    Senders keep up while the 95th percentile of the wait is what is promised
+    (``objectives.queue_wait``); a step nobody was served in was not kept up with.
+    """
+    scenario = about["scenario_as_run"]
+    rates: Sequence[float] = scenario.get("groups_per_s", ())
+    if len(rates) < 2:
+        return []
+    begins_at = run.started_at + scenario["warm_up_s"]
+    lasts_s = (run.finished_at - DRAIN_S - begins_at) / len(rates)
+    groups = about["groups"]
+    published = list(zip(groups["published_at"], groups["notifications"], strict=True))
+    steps = []
+    for number in range(len(rates)):
+        start = begins_at + number * lasts_s
+        end = start + lasts_s
+        offered = sum(size for at, size in published if start <= at < end)
+        waits = [
+            record.wait_s
+            for record in run.of_task(PUSH).tasks
+            if start <= record.enqueued_at < end
+        ]
+        wait_p95_s = quantile(waits, 0.95)
+        steps.append(
+            Step(
+                offered_per_s=offered / lasts_s,
+                wait_p95_s=wait_p95_s,
+                kept_up=OBJECTIVES["queue_wait"].met(wait_p95_s),
+            )
+        )
+    return steps
+
+
+def knee_of(steps: Sequence[Step]) -> Step | None:
+    """The first step that was not kept up with; None when all were."""
+    return next((step for step in steps if not step.kept_up), None)
