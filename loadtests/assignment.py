@@ -43,15 +43,27 @@ class Assignment:
         """The routes that an event concerns; every one for line -1."""
         return list(self.routes) if event.line < 0 else [self.routes[event.line]]
 
+    def text(self) -> str:
+        """As JSON, for other processes of the run."""
+        return json.dumps(asdict(self))
+
     def write(self, path: Path) -> None:
-        """Write it as JSON, for the locust process."""
-        path.write_text(json.dumps(asdict(self)) + "\n")
+        """Write it to a file, for the locust process."""
+        path.write_text(self.text() + "\n")
 
     @classmethod
     def read(cls, path: Path) -> "Assignment":
         """Read what ``write`` wrote; raises UsageError when it is something else."""
         try:
-            values = json.loads(path.read_text())
+            return cls.of(path.read_text())
+        except OSError as error:
+            raise UsageError(f"{path} describes no load run: {error}") from None
+
+    @classmethod
+    def of(cls, text: str) -> "Assignment":
+        """What ``text`` gave; raises UsageError for something else."""
+        try:
+            values = json.loads(text)
             scenario = values["scenario"]
             scenario["extra_events"] = tuple(
                 Event(**event) for event in scenario["extra_events"]
@@ -64,8 +76,8 @@ class Assignment:
                 starts_at=float(values["starts_at"]),
                 notifications=tuple(values["notifications"]),
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UsageError(f"{path} describes no load run: {error}") from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise UsageError(f"this describes no load run: {error}") from None
 
 
 def assign(

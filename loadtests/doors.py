@@ -44,6 +44,9 @@ def run(
     lines: Annotated[
         int | None, typer.Option(help="lines that the riders are spread over")
     ] = None,
+    groups_per_s: Annotated[
+        float | None, typer.Option(help="groups that a publisher hands to the senders")
+    ] = None,
     set_: Set = None,
     check: Annotated[
         list[str] | None,
@@ -65,6 +68,7 @@ def run(
         duration_s=seconds if seconds is not None else minutes * 60,
         seed=seed,
         lines=lines,
+        groups_per_s=groups_per_s,
     )
     given = Input(
         static=static,

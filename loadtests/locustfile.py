@@ -15,7 +15,6 @@ from typing import Any
 from locust import events
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
-from locust.runners import WorkerRunner
 
 from loadtests.shapes import ScenarioShape
 from loadtests.users import (
@@ -24,7 +23,7 @@ from loadtests.users import (
     Publisher,
     Reader,
     RunUser,
-    begin,
+    follow,
     options_of,
 )
 from simulation.scenarios import SCENARIOS
@@ -57,7 +56,7 @@ def _options(parser: LocustArgumentParser) -> None:
         help="allow a switchboard that is not on this machine",
     )
     own.add_argument(
-        "--load-workers", type=int, default=1, help="locust workers beside a master"
+        "--groups-per-s", type=float, help="groups that a publisher hands over"
     )
     own.add_argument(
         "--assignment", type=Path, help="run described in this file; riders are there"
@@ -65,11 +64,10 @@ def _options(parser: LocustArgumentParser) -> None:
     own.add_argument("--told", type=Path, help="write counters to this file at the end")
 
 
-@events.test_start.add_listener
-def _begin(environment: Environment, **_: object) -> None:
-    # Elsewhere the shape has begun: locust asks it before it fires this event.
-    if isinstance(environment.runner, WorkerRunner):
-        begin(environment)
+@events.init.add_listener
+def _init(environment: Environment, **_: object) -> None:
+    # A process that leads begins when locust asks the shape; others are told.
+    follow(environment)
 
 
 @events.test_stop.add_listener

@@ -15,7 +15,8 @@ from typing import Any, ClassVar
 import gevent
 from locust import User, constant, constant_pacing, task
 from locust.env import Environment
-from locust.runners import WorkerRunner
+from locust.rpc import Message
+from locust.runners import MasterRunner, WorkerRunner
 
 from loadtests.assignment import Assignment, assign
 from loadtests.control import Control
@@ -36,6 +37,9 @@ READ = "read"
 AGE = ("age", "of what a line's riders see")
 """Request types and names of what users measure, as locust reports it."""
 
+TOLD = "run"
+"""Type of the message in which a master tells its workers what the run is."""
+
 DEFAULT_SECONDS = 120.0
 
 
@@ -49,7 +53,8 @@ def options_of(environment: Environment) -> Any:
 
 
 def begin(environment: Environment) -> None:
-    """A test begins in this process: read or choose its run, and follow it.
+    """A test begins in the process that leads it: read or choose its run, tell those
+    that follow, and follow the switchboard.
 
     Raises UsageError with one sentence when it cannot begin.
     """
@@ -58,25 +63,38 @@ def begin(environment: Environment) -> None:
         run = Assignment.read(options.assignment)
     else:
         run = _by_options(options)
-        if not isinstance(environment.runner, WorkerRunner):
-            run = settle_in_from_outside(
-                options.admin_database_url,
-                run,
-                i_own_this_host=options.i_own_this_host,
-            )
+        run = settle_in_from_outside(
+            options.admin_database_url, run, i_own_this_host=options.i_own_this_host
+        )
+    runner = environment.runner
+    if isinstance(runner, MasterRunner):
+        clients = list(runner.clients)
+        for place, client in enumerate(clients):
+            told = {"run": run.text(), "index": place, "of": len(clients)}
+            runner.send_message(TOLD, told, client_id=client)
+    _take_part(environment, run, Place())
+
+
+def follow(environment: Environment) -> None:
+    """This process follows: it takes part in the run that its master tells it."""
+    runner = environment.runner
+    if not isinstance(runner, WorkerRunner):
+        return
+
+    def hear(environment: Environment, msg: Message) -> None:
+        place = Place(leads=False, index=msg.data["index"], of=msg.data["of"])
+        _take_part(environment, Assignment.of(msg.data["run"]), place)
+
+    runner.register_message(TOLD, hear)
+
+
+def _take_part(environment: Environment, run: Assignment, place: Place) -> None:
+    options = options_of(environment)
     control = partial(
         Control, options.control_url, i_own_this_host=options.i_own_this_host
     )
-    RunUser.field = Field(run, control, _place(environment), _complain_to(environment))
+    RunUser.field = Field(run, control, place, _complain_to(environment))
     RunUser.field.start()
-
-
-def _place(environment: Environment) -> Place:
-    runner = environment.runner
-    if not isinstance(runner, WorkerRunner):
-        return Place()
-    workers = int(options_of(environment).load_workers)
-    return Place(leads=False, index=runner.worker_index, of=workers)
 
 
 def _complain_to(environment: Environment) -> Callable[[Exception], None]:
@@ -93,6 +111,7 @@ def _by_options(options: Any) -> Assignment:
         users=int(options.num_users or 1),
         duration_s=float(options.run_time or DEFAULT_SECONDS),
         seed=options.seed,
+        groups_per_s=options.groups_per_s,
     )
     lines = control.state()["lines"]
     return assign(chosen, lines, starts_at=time.time() + lead_s(chosen))

@@ -32,6 +32,8 @@ def drift_of(run: Run) -> float:
 def complaints(run: Run) -> list[str]:
     """Why the run should not calibrate or judge a model; empty when it may."""
     wrong = []
+    if run.about.get("broken"):
+        wrong.append(f"it is broken: {run.about['broken']}")
     if run.records.duration_s <= 0:
         wrong.append("its window is empty")
     if v_eff_of(run) is None:

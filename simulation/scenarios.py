@@ -176,12 +176,29 @@ SCENARIOS: dict[str, Callable[[int, float], Scenario]] = {
 
 
 def scenario(
-    name: str, *, users: int, duration_s: float, seed: int = 1, lines: int | None = None
+    name: str,
+    *,
+    users: int,
+    duration_s: float,
+    seed: int = 1,
+    lines: int | None = None,
+    groups_per_s: float | None = None,
 ) -> Scenario:
-    """The named scenario at a size; raises UsageError for a name not in the table."""
+    """The named scenario at a size, with other lines or another rate where they are
+    given; raises UsageError for a name not in the table and for what cannot be.
+    """
     if name not in SCENARIOS:
         raise UsageError(
             f"there is no scenario '{name}'; choose one of {', '.join(SCENARIOS)}"
         )
     chosen = replace(SCENARIOS[name](users, duration_s), seed=seed)
-    return chosen if lines is None else replace(chosen, lines=lines)
+    if lines is not None:
+        chosen = replace(chosen, lines=lines)
+    if groups_per_s is not None:
+        chosen = replace(
+            chosen,
+            groups_per_s=(groups_per_s,),
+            group_least=GROUP_LEAST,
+            group_most=GROUP_MOST,
+        )
+    return chosen

@@ -14,6 +14,7 @@ from loadtests.stage import Stage, stage
 from simulation.runs import Run
 from simulation.scenario import Scenario
 from simulation.scenarios import GROUP_LEAST, GROUP_MOST
+from worker.errors import UsageError
 
 RATE_PER_S = 520.0
 """Poisson: a little above 500, so that fewer than 500 come in no run of these."""
@@ -30,6 +31,8 @@ def rows(say: Callable[[str], None]) -> Iterator[Row]:
     def done(here: Stage, described: Scenario, folder: Path) -> Run:
         say(f"{described.name}, {described.users} users, {described.duration_s:g} s")
         run = perform(here, described, folder, avoid=used, steps=Steps())
+        if run.about["broken"]:
+            raise UsageError(f"a run of the bench is broken: {run.about['broken']}")
         used.update(run.about["routes"])
         return run
 

@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -14,13 +15,17 @@ import pytest
 
 from loadtests.cli import main
 from loadtests.given import Input
+from loadtests.processes import Processes
 from loadtests.progress import Steps
 from loadtests.rig.folder import RigError
 from loadtests.run import perform
 from loadtests.stage import stage
+from loadtests.summary import remarks
+from simulation.calibration import calibrate
+from simulation.noise import complaints
 from simulation.runs import Run, load_run
 from simulation.scenario import Scenario
-from worker.errors import answer_at_the_door
+from worker.errors import UsageError, answer_at_the_door
 from worker.measures import MEASURES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -148,9 +153,52 @@ def test_nothing_is_left_of_a_run_that_was_ended(
     assert left == []
 
 
+class Killing(Steps):
+    """Ends a worker once the run has lasted five seconds."""
+
+    processes: Processes
+
+    @contextmanager
+    def bar(self, title: str, total_s: float) -> Iterator[Callable[[float, str], None]]:
+        def tell(done_s: float, remark: str) -> None:
+            if done_s > 5 and "bg" in self.processes.alive():
+                os.kill(self.processes.alive()["bg"], signal.SIGKILL)
+
+        yield tell
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_run_whose_worker_died_is_marked_and_neither_averaged_nor_believed(
+    tmp_path: Path,
+) -> None:
+    steps = Killing()
+    try:
+        with stage(Input(), steps=steps) as here:
+            steps.processes = here.processes
+            run = perform(here, SMALL, tmp_path / "run", steps=steps)
+    except RigError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"no servers here: {error}")
+
+    read = load_run(tmp_path / "run")
+    assert run.about["broken"].startswith("bg died")
+    assert read.about["broken"] == run.about["broken"]
+    assert any("BROKEN, not to be averaged" in line for line in remarks(read.about))
+    with pytest.raises(UsageError, match="bg died"):
+        calibrate(read)
+    assert "bg died" in complaints(read)[0]
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
+        (["run", "steady", "--groups-per-s", "-1"], "a rate lies between 0 and"),
+        (["run", "steady", "--groups-per-s", "1e9"], "a rate lies between 0 and"),
+        (["run", "steady", "--groups-per-s", "nan"], "a rate lies between 0 and"),
+        (["run", "disruption", "--apns-rtt-ms", "-5"], "--apns-rtt-ms -5"),
+        (["run", "replay"], "needs what NSW published"),
         (["run", "disrupted"], "there is no scenario 'disrupted'"),
         (["run", "disruption", "--users", "0"], "--users 0"),
         (["run", "disruption", "--seconds", "30"], "too short for one onset"),
