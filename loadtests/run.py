@@ -280,12 +280,15 @@ def _events(run: Assignment, delays: Sequence[Published]) -> list[dict[str, Any]
 
 def _counted(pushes: Sequence[Delivery], outbox: Sequence[Any]) -> dict[str, int]:
     """The recorder's own counters, to be held against locust's."""
-    came = {p.notification_id for p in pushes if p.arrived_at is not None}
+    arrivals = [p for p in pushes if p.arrived_at is not None]
+    came = {p.notification_id for p in arrivals}
     due = {p.notification_id for p in pushes}
     return {
+        "commuters_reached": len({p.token for p in arrivals}),
         "pushes_due": len(due),
         "pushes_arrived": len(came),
         "pushes_lost": len(due - came),
+        "pushes_duplicated": len(arrivals) - len(came),
         "notifications": len(outbox),
     }
 

@@ -1,5 +1,6 @@
 """What a run says, as a table for a person."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -52,9 +53,10 @@ def remarks(about: Mapping[str, Any]) -> list[str]:
     """What must be known before a figure of the run is believed, a line each."""
     told = about.get("locust", {})
     lines = [
+        _claim(about),
         f"locust counted {told.get('requests', 0)} pushes and "
         f"{told.get('failures', 0)} that never came; the recorder "
-        f"{about['pushes_arrived']} and {about['pushes_lost']}"
+        f"{about['pushes_arrived']} and {about['pushes_lost']}",
     ]
     publisher = about.get("publisher") or {}
     if publisher.get("messages"):
@@ -77,6 +79,23 @@ def remarks(about: Mapping[str, Any]) -> list[str]:
     noise = about.get("noise") or []
     lines.append(f"noisy: {'; '.join(noise)}" if noise else "quiet machine")
     return lines
+
+
+def _claim(about: Mapping[str, Any]) -> str:
+    """What the figures rest on: onsets, when in the poll period, whom they reached."""
+    onsets, period_s = about["events"], about["scenario_as_run"]["poll_period_s"]
+    lines = [line for onset in onsets for line in onset["lines"]]
+    quarters = Counter(
+        int(onset["published_at"] % period_s / period_s * 4) for onset in onsets
+    )
+    reached, users = about["commuters_reached"], about["users"]
+    return (
+        f"{len(onsets)} onsets, {len(lines) - len(set(lines))} on a line used before, "
+        f"by quarter of the poll period {', '.join(str(quarters[n]) for n in range(4))}"
+        f"; {reached} of {users} commuters were reached ({reached / users:.0%}); "
+        f"{about['pushes_due']} pushes due, {about['pushes_lost']} lost, "
+        f"{about['pushes_duplicated']} duplicated"
+    )
 
 
 def _measures(about: Mapping[str, Any], run: Recorded) -> Table:

@@ -68,6 +68,7 @@ class TestARun:
         assert run.about["broken"] == ""
         assert run.about["pushes_due"] == riders
         assert run.about["pushes_lost"] == 0
+        assert run.about["commuters_reached"] == riders
 
     def test_locust_and_the_recorder_count_the_same_to_the_last_message(
         self, run: Run
