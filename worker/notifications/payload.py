@@ -16,7 +16,7 @@ from worker.policy.notifications import Push
 
 LIMIT_BYTES = 4096
 _LINE, _STOP, _CAUSE = 32, 64, 48
-_ID_BYTES = 200  # of an id from a feed; a longer one is left out
+_ID_BYTES = 200  # of an id from a feed, as JSON holds it; a longer one is left out
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,9 +50,7 @@ def payload_of(claimed: Claimed, text: Text) -> bytes:
         "stop_id": claimed.stop_id,
         "trip_id": claimed.trip_id,
     }
-    known = {
-        name: id_ for name, id_ in ids.items() if 0 < len(id_.encode()) <= _ID_BYTES
-    }
+    known = {name: id_ for name, id_ in ids.items() if id_ and _is_short(id_)}
     thread = {"thread-id": known["route_id"]} if "route_id" in known else {}
     return json.dumps(
         {
@@ -70,6 +68,11 @@ def payload_of(claimed: Claimed, text: Text) -> bytes:
         ensure_ascii=False,
         separators=(",", ":"),
     ).encode("utf-8", "replace")
+
+
+def _is_short(id_: str) -> bool:
+    """Whether it costs few bytes: JSON makes six of one control character."""
+    return len(json.dumps(id_, ensure_ascii=False).encode()) - 2 <= _ID_BYTES
 
 
 def _late(claimed: Claimed, line: str, stop: str) -> tuple[str, str]:

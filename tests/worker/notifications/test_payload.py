@@ -120,13 +120,14 @@ def test_a_novel_of_a_stop_name_leaves_room_for_the_times():
 
 
 any_text = st.text(max_size=3_000)
+ugly = st.text(alphabet='\x01\x1f"\\é👩x', min_size=20, max_size=210)
 
 
 @given(
     kind=st.sampled_from(["delay", "canceled", "replaced", "alert"]),
     route=any_text,
     stop=any_text,
-    ids=any_text,
+    ids=any_text | ugly,
     title=any_text,
     body=any_text,
     cause=any_text,
@@ -139,6 +140,7 @@ def test_no_feed_makes_a_payload_that_apple_refuses(
         kind=kind,
         route_id=ids.encode("utf-8", "replace").decode(),
         stop_id=ids.encode("utf-8", "replace").decode(),
+        trip_id=ids.encode("utf-8", "replace").decode(),
         alert={"title": title, "text": body, "cause": cause},
     )
 
@@ -149,3 +151,26 @@ def test_no_feed_makes_a_payload_that_apple_refuses(
     alert = json.loads(payload)["aps"]["alert"]
     assert alert == {"title": text.title, "body": text.body}
     assert alert["title"]
+
+
+def test_ids_of_control_characters_do_not_swell_beyond_what_apple_takes():
+    ids = dict.fromkeys(("route_id", "stop_id", "trip_id"), "\x01" * 200)
+    row = claimed(**ids)
+
+    payload = payload_of(row, text_of(row, NAMES, POLICY.push))
+
+    assert len(payload) <= LIMIT_BYTES
+    assert set(ids).isdisjoint(json.loads(payload))
+
+
+def test_the_app_is_told_which_line_stop_and_trip_it_is_about():
+    row = claimed()
+
+    told = json.loads(payload_of(row, text_of(row, NAMES, POLICY.push)))
+
+    assert (told["route_id"], told["stop_id"], told["trip_id"]) == (
+        "T1",
+        "P1",
+        "trip-1",
+    )
+    assert told["aps"]["thread-id"] == "T1"
