@@ -11,10 +11,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from h2.config import H2Configuration
-from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import (
     DataReceived,
@@ -25,51 +23,22 @@ from h2.events import (
     StreamReset,
 )
 from h2.exceptions import ProtocolError
-from hpack import Encoder
 
-Headers = Sequence[tuple[bytes, bytes]]
+from worker.clients.frames import LARGEST_FRAME, Blocks, Frames, LeanH2
 
 _POST = ((b":method", b"POST"),)  # all that `h2` itself looks at
-_FRAME_HEADER = 9
-_LARGEST_FRAME = 16_384
-_GOAWAY = 7
 _READ = 65_536
 _REFUSALS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One POST; ``block``: its headers, encoded by :func:`literals`. The body must fit
-    one frame.
+    """One POST; ``block``: its headers, as ``frames.literals`` encodes them. The body
+    must fit one frame.
     """
 
     block: bytes
     body: bytes
-
-
-def literals(headers: Headers) -> bytes:
-    """Headers as HPACK literals that no table remembers: RFC 7541, section 6.2.2.
-
-    The same block is then right on every connection, and costs no search.
-    """
-    return b"".join(
-        part
-        for name, value in headers
-        for part in (b"\0", _length(len(name)), name, _length(len(value)), value)
-    )
-
-
-def _length(octets: int) -> bytes:
-    """A string's length without Huffman coding: RFC 7541, sections 5.1 and 5.2."""
-    if octets < 127:
-        return bytes((octets,))
-    octets -= 127
-    encoded = bytearray((127,))
-    while octets >= 128:
-        encoded.append(octets % 128 + 128)
-        octets //= 128
-    encoded.append(octets)
-    return bytes(encoded)
 
 
 @dataclass(slots=True)
@@ -91,7 +60,7 @@ class Connection:
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
-        self._h2 = _LeanH2(
+        self._h2 = LeanH2(
             H2Configuration(
                 client_side=True,
                 header_encoding=None,
@@ -100,10 +69,10 @@ class Connection:
                 normalize_outbound_headers=False,
             )
         )
-        self._blocks = _Blocks()
+        self._blocks = Blocks()
         self._h2.encoder = self._blocks
         self._h2.initiate_connection()
-        self._frames = _Frames()
+        self._frames = Frames()
         self._begun: dict[int, Answer] = {}
         self._flying: dict[int, int] = {}
         self._refused: dict[int, int] = {}
@@ -248,7 +217,7 @@ class Connection:
         elif isinstance(event, DataReceived):
             begun = self._begun.get(event.stream_id)
             if begun is not None and event.data is not None:
-                begun.body = (begun.body + event.data)[:_LARGEST_FRAME]
+                begun.body = (begun.body + event.data)[:LARGEST_FRAME]
             if event.flow_controlled_length:
                 self._h2.acknowledge_received_data(
                     event.flow_controlled_length, event.stream_id
@@ -277,56 +246,3 @@ class Connection:
             waiting.append(index)
         else:
             answers[index] = Answer(reason="Refused")
-
-
-class _LeanH2(H2Connection):
-    """Without counting every stream each time that one begins: we count ourselves."""
-
-    @property
-    def open_outbound_streams(self) -> int:
-        return 0
-
-    def forget_closed_streams(self) -> None:
-        """What the count would have done by the way."""
-        H2Connection.open_outbound_streams.fget(self)  # type: ignore[attr-defined]
-
-
-class _Blocks(Encoder):
-    """Gives `h2` header blocks that are encoded already."""
-
-    next = b""
-
-    def encode(self, headers: Any, huffman: bool = False) -> bytes:
-        return self.next
-
-
-class _Frames:
-    """Bytes from the peer, whole frames at a time, without GOAWAY."""
-
-    def __init__(self) -> None:
-        self._held = b""
-
-    def feed(self, data: bytes) -> tuple[bytes, list[tuple[int, str]]]:
-        """Whole frames for `h2`; (last stream, reason) of each GOAWAY among them."""
-        held = self._held + data if self._held else data
-        leaving = []
-        kept = []
-        start = at = 0
-        while len(held) - at >= _FRAME_HEADER:
-            size = int.from_bytes(held[at : at + 3], "big")
-            if size > _LARGEST_FRAME:
-                raise ProtocolError("a frame larger than we allow")
-            end = at + _FRAME_HEADER + size
-            if end > len(held):
-                break
-            if held[at + 3] == _GOAWAY:
-                kept.append(held[start:at])
-                start = end
-                payload = held[at + _FRAME_HEADER : end]
-                last_stream = int.from_bytes(payload[:4], "big") & 0x7FFFFFFF
-                reason = payload[8:].decode("utf-8", "replace")
-                leaving.append((last_stream, reason or "GOAWAY"))
-            at = end
-        kept.append(held[start:at])
-        self._held = held[at:]
-        return b"".join(kept), leaving

@@ -12,10 +12,10 @@ from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import ConnectionTerminated, PingReceived, RequestReceived, StreamEnded
 from h2.settings import SettingCodes, Settings
-from hpack import Decoder
 from hyperframe.frame import GoAwayFrame
 
-from worker.clients.http2 import Answer, Connection, Request, literals
+from worker.clients.frames import literals
+from worker.clients.http2 import Answer, Connection, Request
 
 HEADERS = literals(
     [
@@ -38,6 +38,7 @@ class Peer:
         self.most_open = self.open = 0
         self.asked = 0
         self.pings = 0
+        self.lowered = False
         self.h2 = H2Connection(H2Configuration(client_side=False))
         self.h2.local_settings = Settings(
             client=False,
@@ -137,6 +138,26 @@ def test_streams_are_bounded_by_the_peer_and_by_us():
         with connected(yes, streams=theirs) as (connection, peer):
             assert seen(exchanged(connection, 60, streams=ours)) == [200] * 60
             assert peer.most_open == 7
+
+
+def test_streams_follow_settings_that_change_while_it_sends():
+    allowed = []
+
+    def script(peer, streams):
+        allowed.append(peer.open)
+        if peer.asked >= 10 and not peer.lowered:
+            peer.lowered = True
+            peer.h2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: 2})
+            allowed.clear()
+        yes(peer, streams)
+
+    with connected(script, streams=20) as (connection, peer):
+        assert seen(exchanged(connection, 30)) == [200] * 30
+        allowed.clear()
+        assert seen(exchanged(connection, 30)) == [200] * 30
+
+    assert max(allowed) == 2
+    assert peer.most_open > 2
 
 
 def test_there_is_one_stream_until_the_first_is_accepted():
@@ -272,6 +293,15 @@ def test_a_silent_connection_proves_itself_by_a_ping():
         assert peer.pings == 1
 
 
+def test_a_silent_connection_without_a_ping_back_is_given_up_in_time():
+    ours, theirs = socket.socketpair()
+    with theirs:
+        connection = Connection(ours)
+
+        assert not connection.alive(idle_s=0, within_s=0.1)
+    assert connection.closed
+
+
 def test_a_connection_that_the_peer_closed_is_not_alive():
     with connected(yes) as (connection, peer):
         exchanged(connection, 1)
@@ -322,12 +352,3 @@ def test_answers_are_right_when_it_is_left_by_an_exception(error):
         )
 
     assert seen(answers) == [200, 200, 200, None, None]
-
-
-@pytest.mark.parametrize("size", [0, 1, 126, 127, 128, 254, 255, 256, 5_000])
-def test_headers_of_any_length_are_read_back_as_they_were(size):
-    headers = [(b"name", b"v" * size), (b"n" * max(1, size), b"value")]
-
-    read = Decoder(max_header_list_size=100_000).decode(literals(headers), raw=True)
-
-    assert [tuple(header) for header in read] == headers
