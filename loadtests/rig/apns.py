@@ -11,6 +11,7 @@ import ssl
 import time
 import uuid
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from loadtests.rig.apple import Refusal, Team, check_push
@@ -85,7 +86,7 @@ class Apns:
             if random.random() < float(str(asked.get("share", 1.0))):
                 code = int(str(asked.get("status", 503)))
                 reason = str(asked.get("reason") or _USUAL_REASONS.get(code, ""))
-                return code, _details(code, reason)
+                return code, _details(code, reason) | _since(asked)
         try:
             check_push(headers, body, self.team, time.time())
         except Refusal as refusal:
@@ -108,6 +109,11 @@ def _details(status: int, reason: str) -> dict[str, object]:
     if status == 410:
         details["timestamp"] = int(time.time() * 1000)
     return details
+
+
+def _since(asked: Mapping[str, object]) -> dict[str, object]:
+    """Since when a fault's 410 calls the token dead, epoch milliseconds."""
+    return {"timestamp": asked["timestamp"]} if "timestamp" in asked else {}
 
 
 class _Connection(Http2Server):

@@ -17,7 +17,7 @@ KINDS: Mapping[str, Mapping[str, str]] = {
         "frozen": "serves the same body under the same header",
     },
     "apns": {
-        "status": "answers a share so (value: {status, reason, share})",
+        "status": "answers a share so (value: {status, reason, share, timestamp})",
         "slow": "waits so much longer before it answers (value: seconds)",
         "hang": "takes requests and never answers",
         "goaway": "says GOAWAY once on every connection (value: reason)",

@@ -15,11 +15,20 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from worker.clients.http2 import Answer, Connection, Request, literals
+from worker.clients.frames import literals
+from worker.clients.http2 import Answer, Connection, Request
 from worker.errors import PermanentError, TransientError
 from worker.policy.notifications import Push
 
-TOPIC_REASONS = ("TooManyProviderTokenUpdates",)
+PROVIDER_REASONS = frozenset(
+    (
+        *("BadTopic", "MissingTopic", "TopicDisallowed", "TopicMismatch"),
+        "TooManyProviderTokenUpdates",
+    )
+)
+"""Beside status 403: reasons that are the provider's fault, not of one push."""
+
+_LEAVING_REASONS = ("IdleTimeout", "Shutdown")
 _PRIORITY = b"10"  # at once; a delay is no use when the phone feels like it
 
 
@@ -97,6 +106,8 @@ class Apns:
             for index, answer in enumerate(answers):
                 if answer is not None and answer is not _DONE:
                     said[index] = _said(answer, now)
+            if any(each and each.reason in _LEAVING_REASONS for each in said):
+                self.close()  # Apple leaves this connection: the next push needs one
 
     def close(self) -> None:
         """Close the connection; the next push opens one."""
@@ -205,9 +216,9 @@ def _was_lost(answer: Answer | None) -> bool:
 
 def _ends_batch(answer: Answer) -> bool:
     """A fault of the provider, not of one push: the rest would be refused alike."""
-    return answer.status == 403 or (
-        answer.status == 429 and _reason(answer) in TOPIC_REASONS
-    )
+    if answer.status == 200:
+        return False
+    return answer.status == 403 or _reason(answer) in PROVIDER_REASONS
 
 
 def _said(answer: Answer, now: float) -> Said:

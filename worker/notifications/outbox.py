@@ -85,22 +85,31 @@ def enqueue(
     return len(ids) - len(now)
 
 
+def give_up(
+    db: Connection, ids: Sequence[int], *, push: Push, now: float
+) -> list[Delivery]:
+    """End what was tried too often, and what a device waits for that was disabled or
+    has another rider now: it must get nothing of the last one's.
+    """
+    values = {"ids": list(ids), "now": now, "attempts": push.max_attempts}
+    with db.cursor(row_factory=class_row(Delivery)) as cursor:
+        return cursor.execute(_GIVE_UP, values).fetchall()
+
+
 def claim(
     db: Connection, ids: Sequence[int], *, policy: Policy, now: float
 ) -> list[Claimed]:
     """Take what is due of these, until the task's hard limit and a margin have passed.
 
-    What another process holds, has sent, or is not due, is left alone. A device that
-    was disabled or has another rider now gets nothing: that notification fails.
+    What another process holds, has sent, or is not due, is left alone. ``give_up``
+    comes first: it ends what is not worth a claim.
     """
     lease_s = policy.tasks[TASK].time_limit_s + policy.push.claim_margin_s
     values = {
         "ids": list(ids),
         "now": now,
         "lease_s": lease_s,
-        "attempts": policy.push.max_attempts,
     }
-    db.execute(_GIVE_UP, values)
     with db.cursor(row_factory=class_row(Claimed)) as cursor:
         return cursor.execute(_CLAIM, values).fetchall()
 
@@ -123,36 +132,15 @@ def due(db: Connection, *, now: float, limit: int) -> list[int]:
     return [row[0] for row in rows]
 
 
-def expire(db: Connection, push: Push, *, now: float) -> list[Delivery]:
-    """End what is too late to be sent, ``push.sweep_limit`` rows at most."""
-    with db.cursor(row_factory=class_row(Delivery)) as cursor:
-        values = {"now": now, "limit": push.sweep_limit}
-        return cursor.execute(_EXPIRE, values).fetchall()
+ENDED: LiteralString = """
+    n.apns_id::text as notification_id,
+    extract(epoch from n.published_at)::double precision as published_at,
+    extract(epoch from n.matched_at)::double precision as matched_at,
+    null as sent_at, null as arrived_at, '' as token"""
+"""A row that ends unsent, as the columns of a Delivery; its outcome is the caller's."""
 
-
-def forgotten_by_messages(db: Connection, push: Push, *, now: float) -> list[int]:
-    """Ids that are due and whose message counts as lost, oldest first; they count as
-    hinted at now. Commit, then enqueue them. ``push.sweep_limit`` at most.
+_GIVE_UP: LiteralString = (
     """
-    values = {
-        "now": now,
-        "hint_again_s": push.hint_again_s,
-        "limit": push.sweep_limit,
-    }
-    rows: list[tuple[Any, ...]] = db.execute(_HINT, values).fetchall()
-    return sorted(row[0] for row in rows)
-
-
-def forget(db: Connection, *, kept_days: int, limit: int) -> int:
-    """Delete notifications older than that, and devices disabled as long; how many."""
-    values = {"days": kept_days, "limit": limit}
-    return (
-        db.execute(_FORGET, values).rowcount
-        + db.execute(_FORGET_DEVICES, values).rowcount
-    )
-
-
-_GIVE_UP: LiteralString = """
 update app.notifications n
 set state = 'failed',
     outcome = case
@@ -165,7 +153,11 @@ where n.id = any(%(ids)s) and d.id = n.device_id
         n.attempts >= %(attempts)s or d.disabled_at is not null
         or d.user_id <> n.user_id
     )
+returning """
+    + ENDED
+    + """, n.outcome
 """
+)
 
 _CLAIM: LiteralString = """
 update app.notifications n
@@ -219,58 +211,10 @@ gone as (
 select count(*) from gone
 """
 
-_EXPIRE: LiteralString = """
-update app.notifications n
-set state = 'expired', outcome = 'expired'
-where n.id in (
-    select id from app.notifications
-    where state in ('new', 'sending') and due_at <= to_timestamp(%(now)s)
-        and expires_at <= to_timestamp(%(now)s)
-    order by due_at
-    limit %(limit)s
-    for update skip locked
-)
-returning
-    n.apns_id::text as notification_id,
-    extract(epoch from n.published_at)::double precision as published_at,
-    extract(epoch from n.matched_at)::double precision as matched_at,
-    null as sent_at, null as arrived_at, 'expired' as outcome, '' as token
-"""
-
 _DUE: LiteralString = """
 select id from app.notifications
 where state in ('new', 'sending') and due_at <= to_timestamp(%(now)s)
     and expires_at > to_timestamp(%(now)s)
 order by due_at, id
 limit %(limit)s
-"""
-
-_HINT: LiteralString = """
-update app.notifications n
-set hinted_at = to_timestamp(%(now)s)
-where n.id in (
-    select id from app.notifications
-    where state in ('new', 'sending') and due_at <= to_timestamp(%(now)s)
-        and hinted_at <= to_timestamp(%(now)s) - %(hint_again_s)s * interval '1 second'
-    order by due_at
-    limit %(limit)s
-    for update skip locked
-)
-returning n.id
-"""
-
-_FORGET: LiteralString = """
-delete from app.notifications where id in (
-    select id from app.notifications
-    where matched_at < now() - %(days)s * interval '1 day'
-    limit %(limit)s
-)
-"""
-
-_FORGET_DEVICES: LiteralString = """
-delete from app.devices where id in (
-    select id from app.devices
-    where disabled_at < now() - %(days)s * interval '1 day'
-    limit %(limit)s
-)
 """

@@ -51,11 +51,14 @@ class Sender:
         paused = self.redis.get(keys.APNS_PAUSED)
         if paused is not None:
             return Detail(paused=cast(bytes, paused).decode())
+        now = time.time()
         with self.postgres("sender") as db:
-            claimed = outbox.claim(db, ids, policy=self.policy, now=time.time())
+            given_up = outbox.give_up(db, ids, push=self.policy.push, now=now)
+            claimed = outbox.claim(db, ids, policy=self.policy, now=now)
             named = names.of(
                 db, (c.route_id for c in claimed), (c.stop_id for c in claimed)
             )
+        deliveries.append(self.redis, self.policy, given_up)
         if not claimed:
             return Detail(claimed=0)
         texts = [text_of(each, named, self.policy.push) for each in claimed]
@@ -129,8 +132,9 @@ class Sender:
     ) -> Counter[str]:
         """Mark rows and devices, say what became of them; counts by outcome."""
         now = time.time()
+        believed = not self._all_are_foreign(said)
         marks = [
-            self._mark(each, text, answer, now)
+            self._mark(each, text, answer, now, believed=believed)
             for each, text, answer in zip(claimed, texts, said, strict=True)
             if unanswered or answer is not None
         ]
@@ -147,8 +151,24 @@ class Sender:
             counts["devices_disabled"] = dead
         return counts
 
+    def _all_are_foreign(self, said: list[Said | None]) -> bool:
+        """Whether Apple knows none of so many devices that it must be our address or
+        topic: disabling them would lose every rider at once.
+        """
+        answers = [each for each in said if each is not None and each.status]
+        return len(answers) >= self.policy.push.disbelieved_from and all(
+            each.status == 400 and outcomes.verdict(each) is Verdict.DEAD
+            for each in answers
+        )
+
     def _mark(
-        self, claimed: Claimed, text: Text, said: Said | None, now: float
+        self,
+        claimed: Claimed,
+        text: Text,
+        said: Said | None,
+        now: float,
+        *,
+        believed: bool,
     ) -> Mark:
         if said is None:
             return Mark(
@@ -174,7 +194,7 @@ class Sender:
             if waits
             else 0.0,
             unsent=what is Verdict.STOP,
-            dead_since=dead_since if what is Verdict.DEAD else None,
+            dead_since=dead_since if what is Verdict.DEAD and believed else None,
             title=text.title,
             body=text.body,
         )
@@ -198,6 +218,12 @@ class Sender:
             for each in said
             if each is not None and outcomes.verdict(each) is Verdict.BUG
         ]
+        if self._all_are_foreign(said):
+            reason = next(each.reason for each in said if each is not None)
+            raise PermanentError(
+                f"APNs knows none of {len(said)} devices ({reason}), so none was "
+                "disabled; check APNS_TOPIC and APNS_BASE_URL"
+            )
         if bugs:
             raise PermanentError(
                 f"APNs does not take what we send: {bugs[0].status} {bugs[0].reason} "

@@ -87,6 +87,18 @@ ALARMS: dict[str, Alarm] = {
             reason="The objective realtime_age: three polls at the busiest cadence.",
         ),
         Alarm(
+            name="pushes_are_refused",
+            sample="paused",
+            label="apns_worker",
+            threshold=0.0,
+            sustain_s=30,
+            kind="page",
+            action="Run `python -m worker dead`: it names what Apple refuses.",
+            reason=(
+                "Senders rest while Apple refuses the provider, and rows end in 10 min."
+            ),
+        ),
+        Alarm(
             name="timetable_is_old",
             sample="success_age_s",
             label="gtfs_static_sync",

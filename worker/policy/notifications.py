@@ -43,6 +43,8 @@ class Push:
     times. ``hint_again_s``: when a message for a waiting notification counts as lost.
     ``queue_limit``: with more messages waiting no further ones are published.
     ``paused_s``: how long all senders rest after a fault of the configuration.
+    ``disbelieved_from``: when Apple knows none of a batch of that many devices, the
+    configuration is doubted, not the devices: none is disabled.
     ``connection_idle_s``: after more silence a connection is proved by a PING first.
     """
 
@@ -60,6 +62,7 @@ class Push:
     sweep_limit: int
     queue_limit: int
     paused_s: int
+    disbelieved_from: int
     token_refresh_s: int
     token_life_s: int
     token_least_s: int
@@ -110,6 +113,7 @@ PUSH = Push(
     sweep_limit=5_000,
     queue_limit=200,
     paused_s=60,
+    disbelieved_from=20,
     token_refresh_s=2_700,
     token_life_s=3_300,
     token_least_s=1_200,
@@ -120,6 +124,7 @@ PUSH = Push(
         "A batch is a fraction of a second at 500 streams, so a killed sender repeats "
         "few; connecting 3 s and sending 5 s leave 4 s of the soft limit for SQL. "
         "Ten minutes late a delay is history. Apple wants a token at most each 20 "
-        "minutes and at least each hour."
+        "minutes and at least each hour. Twenty devices of one line that are all "
+        "foreign are less likely than an APNS_TOPIC that a deploy got wrong."
     ),
 )

@@ -11,8 +11,7 @@ from worker import keys
 from worker.clients import broker
 from worker.clients.postgres import Connection
 from worker.errors import TransientError
-from worker.notifications import outbox
-from worker.notifications.sweep import sweep_outbox
+from worker.notifications import sweep
 from worker.policy.recording import UpkeepStep
 from worker.realtime import read
 from worker.records import Detail
@@ -58,7 +57,7 @@ def _last_slot(world: World, row: UpkeepStep) -> int | None:
 def _sweep_outbox(world: World, row: UpkeepStep) -> Detail:
     with world.postgres("upkeep") as db:
         _limit_statements(db, row)
-        return sweep_outbox(db, world.redis, world.publish, world.policy)
+        return sweep.sweep_outbox(db, world.redis, world.publish, world.policy)
 
 
 def _reconcile_sync(world: World, row: UpkeepStep) -> Detail:
@@ -78,10 +77,11 @@ def _reconcile_sync(world: World, row: UpkeepStep) -> Detail:
 
 
 def _gauges(world: World, row: UpkeepStep) -> Detail:
-    """Queues, successes, feeds; each worker's parent samples its own processes."""
+    """Queues, successes, pushes, feeds; processes are sampled by their parents."""
     now, service_now = time.time(), world.now().timestamp()
     samples = gauges.of_queues(world.redis, world.policy, now=now)
     samples += gauges.of_tasks(world.redis, world.policy, now=now)
+    samples += gauges.of_pushes(world.redis, now=now)
     samples += [
         gauges.sample(now, "feed_age_s", name, held.age_s(service_now))
         for name, held in read.freshness(world.redis).items()
@@ -111,7 +111,7 @@ def _retention(world: World, row: UpkeepStep) -> Detail:
         _limit_statements(db, row)
         kept, pushed = world.policy.recording, world.policy.matching
         forgotten = retention.forget(db, kept)
-        forgotten += outbox.forget(
+        forgotten += sweep.forget(
             db, kept_days=pushed.kept_days, limit=kept.forget_batch
         )
         return Detail(forgotten=forgotten)

@@ -45,6 +45,12 @@ def of_tasks(redis: Redis, policy: Policy, *, now: float) -> list[Sample]:
     ]
 
 
+def of_pushes(redis: Redis, *, now: float) -> list[Sample]:
+    """1 while all senders rest, because Apple refuses the provider; else 0."""
+    paused = redis.get(keys.APNS_PAUSED) is not None
+    return [sample(now, "paused", "apns_worker", paused)]
+
+
 def of_processes(
     worker: Any, cpu_before: dict[str, float], *, now: float
 ) -> list[Sample]:

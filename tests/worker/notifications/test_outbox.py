@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from worker.clients import postgres
-from worker.notifications import outbox
+from worker.notifications import outbox, sweep
 from worker.notifications.outbox import Mark
 from worker.policy import POLICY, vary
 
@@ -47,6 +47,7 @@ def states(riders):
 
 
 def claim(db, ids, now):
+    outbox.give_up(db, ids, push=POLICY.push, now=now)
     return outbox.claim(db, ids, policy=POLICY, now=now)
 
 
@@ -134,6 +135,24 @@ def test_a_poisonous_notification_is_given_up(waiting, role, riders):
     assert states(riders) == [("failed", "gave up")]
 
 
+def test_what_is_given_up_is_told_as_every_other_end(waiting, role, owner):
+    ids, now = waiting(2)
+    owner.execute(
+        "update app.devices set disabled_at = now(), disabled_reason = 'Unregistered' "
+        "where id = (select device_id from app.notifications where id = %s)",
+        (ids[0],),
+    )
+
+    with role() as db:
+        (ended,) = outbox.give_up(db, ids, push=POLICY.push, now=now)
+
+    assert (ended.outcome, ended.sent_at, ended.arrived_at) == (
+        "device gone",
+        None,
+        None,
+    )
+
+
 def test_an_unsent_one_has_cost_no_attempt(waiting, role):
     ids, now = waiting()
     with role() as db:
@@ -199,8 +218,8 @@ def test_what_is_late_ends_and_is_never_sent(waiting, role, riders):
     with role() as db:
         assert claim(db, ids, late) == []
     with role("upkeep") as db:
-        ended = outbox.expire(db, POLICY.push, now=late)
-        nothing = outbox.expire(db, POLICY.push, now=late)
+        ended = sweep.expire(db, POLICY.push, now=late)
+        nothing = sweep.expire(db, POLICY.push, now=late)
 
     assert [each.outcome for each in ended] == ["expired"] * 3
     assert nothing == []
@@ -213,8 +232,8 @@ def test_a_claim_that_still_runs_does_not_expire(waiting, role, riders):
     with role() as db:
         claim(db, ids, late - 1)
     with role("upkeep") as db:
-        assert outbox.expire(db, POLICY.push, now=late + 1) == []
-        assert len(outbox.expire(db, POLICY.push, now=late + LEASE_S)) == 1
+        assert sweep.expire(db, POLICY.push, now=late + 1) == []
+        assert len(sweep.expire(db, POLICY.push, now=late + LEASE_S)) == 1
 
 
 def test_a_lost_message_is_noticed_once_in_a_while(waiting, role):
@@ -222,7 +241,7 @@ def test_a_lost_message_is_noticed_once_in_a_while(waiting, role):
     after = POLICY.push.hint_again_s
     with role("upkeep") as db:
         found = [
-            outbox.forgotten_by_messages(db, POLICY.push, now=now + at)
+            sweep.forgotten_by_messages(db, POLICY.push, now=now + at)
             for at in (after - 1, after + 1, after + 2, 2 * after + 2)
         ]
 
@@ -253,7 +272,7 @@ def test_old_notifications_and_dead_devices_are_forgotten(waiting, role, owner):
         "where id = (select min(id) from app.notifications)".encode()
     )
     with role("upkeep") as db:
-        forgotten = outbox.forget(db, kept_days=days, limit=100)
+        forgotten = sweep.forget(db, kept_days=days, limit=100)
 
     assert forgotten == 1
     assert owner.execute("select count(*) from app.notifications").fetchone() == (1,)

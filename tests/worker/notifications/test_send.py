@@ -6,9 +6,12 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import psutil
 import pytest
 
 from loadtests.rig.population import populate
@@ -17,7 +20,8 @@ from worker.clients import postgres, token
 from worker.clients.apns import Apns
 from worker.clients.token import SigningKey
 from worker.errors import PermanentError, TransientError
-from worker.notifications import deliveries
+from worker.notifications import deliveries, outcomes
+from worker.notifications.outcomes import Verdict
 from worker.notifications.send import Sender
 from worker.notifications.sweep import sweep_outbox
 from worker.policy import POLICY
@@ -83,8 +87,24 @@ def break_apple(apple, kind, value=None, duration_s=60):
     ).raise_for_status()
 
 
-def refuse(apple, status, reason):
-    break_apple(apple, "status", {"status": status, "reason": reason, "share": 1.0})
+def refuse(apple, status, reason, **more):
+    value = {"status": status, "reason": reason, "share": 1.0, **more}
+    break_apple(apple, "status", value)
+
+
+def open_connections(world):
+    """How many this process has to the double."""
+    port = urlsplit(world.environment["APNS_BASE_URL"]).port
+    every = psutil.Process().net_connections("tcp")
+    return sum(bool(each.raddr) and each.raddr.port == port for each in every)
+
+
+def disabled(owner):
+    """Why each disabled device is."""
+    rows = owner.execute(
+        "select disabled_reason from app.devices where disabled_at is not null"
+    ).fetchall()
+    return [reason for (reason,) in rows]
 
 
 def states(riders):
@@ -131,9 +151,88 @@ def test_a_dead_token_is_disabled_and_never_tried_again(
     sender.send(ids)
 
     assert states(riders) == {("failed", reason): 3}
-    gone = owner.execute("select disabled_reason from app.devices").fetchall()
-    assert gone == [(reason,)] * 3
+    assert disabled(owner) == [reason] * 3
     assert len(arrived(apple)) == 3
+
+
+ANSWERS = [row for row in outcomes.TABLE if row.status and row.reason]
+AFTERWARDS = {
+    Verdict.DEAD: ("failed", 1),
+    Verdict.BUG: ("failed", 0),
+    Verdict.LATER: ("new", 0),
+    Verdict.STOP: ("new", 0),
+    Verdict.RENEW: ("new", 0),
+}
+
+
+@pytest.mark.parametrize("row", ANSWERS, ids=lambda row: f"{row.status} {row.reason}")
+def test_each_answer_of_apple_does_to_row_and_device_what_the_table_says(
+    sender, waiting, riders, owner, apple, redis, row
+):
+    ids = waiting(2)
+    refuse(apple, row.status, row.reason)
+    alarms = (Verdict.BUG, Verdict.STOP, Verdict.RENEW)
+
+    with pytest.raises(PermanentError) if row.verdict in alarms else nullcontext():
+        sender.send(ids)
+
+    state, dead = AFTERWARDS[row.verdict]
+    stops = row.verdict in (Verdict.STOP, Verdict.RENEW)
+    asked = 1 if stops else 2
+    assert [each["state"] for each in riders.told()] == [state] * 2
+    assert [each["outcome"] for each in riders.told()][:asked] == [row.reason] * asked
+    assert disabled(owner) == [row.reason] * 2 * dead
+    assert len(arrived(apple)) == asked
+    assert bool(redis.exists(keys.APNS_PAUSED)) is stops
+
+
+@pytest.mark.parametrize("reason", ["Shutdown", "IdleTimeout"])
+def test_a_connection_that_apple_is_leaving_is_not_used_again(
+    sender, waiting, owner, apple, world, reason
+):
+    ids = waiting(1)
+    refuse(apple, 503 if reason == "Shutdown" else 400, reason)
+
+    sender.send(ids)
+
+    assert open_connections(world) == 0
+    apple.delete("/faults")
+    free_all(owner)
+    assert sender.send(ids) == {"claimed": 1, "sent": 1}
+    assert open_connections(world) == 1
+
+
+@pytest.mark.parametrize(("registered_later_s", "dead"), [(-60, 1), (60, 0)])
+def test_a_token_lives_when_its_phone_registered_after_apples_timestamp(
+    sender, waiting, riders, owner, apple, registered_later_s, dead
+):
+    ids = waiting(1)
+    since = time.time() - 3_600
+    owner.execute(
+        "update app.devices set registered_at = to_timestamp(%s)",
+        (since + registered_later_s,),
+    )
+    refuse(apple, 410, "Unregistered", timestamp=int(since * 1000))
+
+    sender.send(ids)
+
+    assert states(riders) == {("failed", "Unregistered"): 1}
+    assert disabled(owner) == ["Unregistered"] * dead
+
+
+@pytest.mark.parametrize("reason", ["BadDeviceToken", "DeviceTokenNotForTopic"])
+def test_an_apple_that_knows_nobody_is_doubted_before_the_phones_are(
+    sender, waiting, riders, owner, apple, reason
+):
+    many = POLICY.push.disbelieved_from
+    ids = waiting(many)
+    refuse(apple, 400, reason)
+
+    with pytest.raises(PermanentError, match=f"none of {many} devices.*APNS_TOPIC"):
+        sender.send(ids)
+
+    assert states(riders) == {("failed", reason): many}
+    assert disabled(owner) == []
 
 
 @pytest.mark.parametrize(
