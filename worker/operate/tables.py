@@ -10,6 +10,9 @@ from worker.errors import UsageError
 from worker.keys import KEYS
 from worker.operate.show import Table
 from worker.policy import Daily, Every, Policy, Task
+from worker.policy.feeds import PERIODS, Feed, Intervals, Period
+from worker.policy.objectives import promised_push_s
+from worker.realtime.cadence import FeedState, interval_s
 
 
 def tasks(policy: Policy) -> Table:
@@ -97,6 +100,47 @@ def objectives(policy: Policy) -> Table:
     )
 
 
+def promises(policy: Policy) -> Table:
+    """How soon riders hear of what a feed publishes, by period of the day: each feed
+    promises what it makes them await, and what matching and sending may take.
+
+    A delay wakes the matcher; an alert awaits its tick.
+    """
+    tick = policy.tasks["alert_matcher"].tick
+    matched_each_s = tick.period_s if isinstance(tick, Every) else 0
+    tiers: dict[tuple[Intervals, int], list[Feed]] = {}
+    for feed in policy.feeds.values():
+        if feed.kind != "vehicle_positions":  # these trigger no push
+            matcher_s = matched_each_s if feed.kind == "alerts" else 0
+            tiers.setdefault((feed.intervals, matcher_s), []).append(feed)
+    return Table(
+        columns=(
+            *("Feeds", "Period", "Asked every", "once it repeats itself"),
+            *("Matched within", "Push p95", "Push p99"),
+        ),
+        rows=[
+            (
+                *(", ".join(feed.name for feed in feeds), period),
+                _seconds(intervals.of(period)),
+                _seconds(_repeating_s(feeds[0], period, policy)),
+                _seconds(matcher_s) if matcher_s else "at once",
+                *map(_at_most, promised_push_s(intervals.of(period) + matcher_s)),
+            )
+            for (intervals, matcher_s), feeds in tiers.items()
+            for period in PERIODS
+        ],
+    )
+
+
+def _repeating_s(feed: Feed, period: Period, policy: Policy) -> int:
+    """Seconds between requests of a feed that says nothing new for a while."""
+    limits = policy.realtime
+    state = FeedState(unchanged=limits.slow_after_unchanged)
+    return interval_s(
+        feed, state, period=period, disrupted=False, slowed=False, limits=limits
+    )
+
+
 def upkeep(policy: Policy) -> Table:
     """The steps of upkeep."""
     return Table(
@@ -124,7 +168,9 @@ def roles(policy: Policy) -> Table:
 
 TABLES: dict[str, Callable[[Policy], Table]] = {
     table.__name__: table
-    for table in (tasks, pools, services, keys, alarms, objectives, upkeep, roles)
+    for table in (
+        *(tasks, pools, services, keys, alarms, objectives, promises, upkeep, roles),
+    )
 }
 
 
@@ -152,6 +198,10 @@ def _backoff(task: Task) -> str:
         return "next tick"
     first, last = _seconds(task.retry_backoff_s), _seconds(task.retry_backoff_max_s)
     return f"{first} doubling to {last}, jittered"
+
+
+def _at_most(seconds: float) -> str:
+    return f"<= {seconds:g} s"
 
 
 def _seconds(seconds: float) -> str:

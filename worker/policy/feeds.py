@@ -9,7 +9,8 @@ from worker.errors import PolicyError
 Kind = Literal["trip_updates", "vehicle_positions", "alerts"]
 DAY_S = 86_400
 QUARTER_S = 900
-PERIODS = ("peak", "day", "night")
+Period = Literal["peak", "day", "night"]
+PERIODS: tuple[Period, ...] = ("peak", "day", "night")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

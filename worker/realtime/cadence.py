@@ -3,13 +3,10 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 from zoneinfo import ZoneInfo
 
-from worker.policy.feeds import Feed, RealtimeLimits
+from worker.policy.feeds import Feed, Period, RealtimeLimits
 from worker.policy.tasks import TIMEZONE, Every
-
-Period = Literal["peak", "day", "night"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,6 +8,7 @@ from worker.errors import UsageError
 from worker.operate import diagram, tables
 from worker.operate.show import Table
 from worker.policy import POLICY, vary
+from worker.policy.objectives import PROMISED_POLL_S
 
 
 @pytest.mark.parametrize("name", tables.TABLES)
@@ -22,6 +23,22 @@ def test_the_task_table_follows_the_policy():
     varied = vary(POLICY, "tasks.alert_matcher.time_limit_s", 61)
 
     assert "61 s" in tables.table("tasks", varied).markdown()
+
+
+def test_every_tier_of_feeds_states_its_own_promise():
+    core = tables.table("promises", POLICY).rows
+    slower = vary(POLICY, "feeds.buses_trips.intervals.night_s", 90)
+
+    told = {(row[1], row[2], *row[4:]) for row in core}
+    assert ("peak", "15 s", "at once", "<= 20 s", "<= 25 s") in told
+    assert ("peak", "1 min", "2 min", "<= 185 s", "<= 190 s") in told
+    assert ("night", "90 s", "at once", "<= 95 s", "<= 100 s") in {
+        (row[1], row[2], *row[4:]) for row in tables.table("promises", slower).rows
+    }
+    named = ", ".join(row[0] for row in core)
+    for feed in POLICY.feeds.values():
+        assert (feed.name in named) is (feed.kind != "vehicle_positions")
+    assert min(f.intervals.peak_s for f in POLICY.feeds.values()) == PROMISED_POLL_S
 
 
 def test_an_unknown_table_is_answered_with_the_known_ones():
