@@ -1,5 +1,6 @@
 """One step of the work at a time, without Celery: what a developer tries."""
 
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -7,6 +8,7 @@ from typing import Annotated
 import typer
 
 from worker.cli.door import STEP, Json, door, one_step_world, say, say_rows
+from worker.errors import UsageError
 from worker.operate.show import Table
 
 
@@ -81,10 +83,15 @@ def push(
     ] = None,
     json_: Json = False,
 ) -> None:
-    """Send the notifications that are due."""
+    """Send the notifications that are due; with --test one push, whatever is due."""
     from worker.notifications import outcomes
     from worker.tasks import apns_worker as task
 
+    if test is not None and not re.fullmatch("[0-9a-fA-F]{16,200}", test):
+        raise UsageError(
+            "--test wants a device token: 64 hexadecimal digits, as the app got them "
+            "from iOS, without spaces"
+        )
     if test is None:
         said = task.push_due(one_step_world())
         rows = list(said.items()) or [("due", 0)]
@@ -100,3 +107,4 @@ def push(
             rows=[(answer.status, answer.reason, meaning)],
         ),
     )
+    raise typer.Exit(0 if meaning is outcomes.Verdict.SENT else 1)
