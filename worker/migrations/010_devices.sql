@@ -1,6 +1,7 @@
 -- Devices that riders are reached on. Assumption about the app's backend, which was not
 -- given: it keeps one row a device token here, through app.register_device, as the
--- signed-in rider (PostgREST or FastAPI with the rider's JWT) or as service_role.
+-- signed-in rider: PostgREST (with the schema app exposed) or FastAPI with the rider's
+-- JWT. A service_role has no auth.uid(): it writes the table itself.
 
 create table app.devices (
     id bigint generated always as identity primary key,

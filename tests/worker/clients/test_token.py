@@ -1,6 +1,8 @@
 """One provider token for all, renewed in Apple's window."""
 
-from concurrent.futures import ThreadPoolExecutor
+import os
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 
 import jwt
 import pytest
@@ -8,6 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from worker import keys
+from worker.clients import redis as redis_client
 from worker.clients import token
 from worker.clients.token import SigningKey
 from worker.errors import PermanentError, TransientError
@@ -31,6 +34,12 @@ def at(seconds):
     return lambda: NOON + seconds
 
 
+def in_a_process(redis_url, key):
+    """(its number, the token it was given)"""
+    with redis_client.connect(redis_url, policy=POLICY) as client:
+        return os.getpid(), token.current(client, key, PUSH).text
+
+
 def no_sleep(_seconds):
     pytest.fail("nobody should have to wait")
 
@@ -47,12 +56,21 @@ def test_apple_gets_what_it_asks_for(redis, key):
     assert claims == {"iss": "DEF123GHIJ", "iat": int(NOON)}
 
 
-def test_all_processes_use_one_token(redis, key):
+def test_all_threads_use_one_token(redis, key):
     with ThreadPoolExecutor(8) as pool:
         runs = [pool.submit(token.current, redis, key, PUSH) for _ in range(40)]
         texts = {run.result().text for run in runs}
 
     assert len(texts) == 1
+
+
+def test_processes_that_start_at_once_use_one_token(redis_url, key):
+    with ProcessPoolExecutor(3, mp_context=get_context("fork")) as pool:  # as a pool's
+        runs = [pool.submit(in_a_process, redis_url, key) for _ in range(12)]
+        pids, texts = zip(*(run.result() for run in runs), strict=True)
+
+    assert len(set(pids)) > 1
+    assert len(set(texts)) == 1
 
 
 def test_a_token_is_renewed_between_20_and_60_minutes(redis, key):

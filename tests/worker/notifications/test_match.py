@@ -242,6 +242,18 @@ def test_a_rider_with_500_favorites_hears_of_a_line_once(riders, match, happens,
     assert len(riders.told(rider)) == 1
 
 
+def test_a_rider_with_500_lines_that_are_all_late_hears_of_a_few(
+    riders, match, happens, now
+):
+    rider = riders.one(*({"route_id": f"L{n}"} for n in range(500)))
+    rows = [happens.late(now, route_id=f"L{n}", trip_id=f"t{n}") for n in range(500)]
+
+    matched = match(*rows)
+
+    cap = POLICY.matching.max_per_rider_hour
+    assert (len(riders.told(rider)), matched.capped) == (cap, 500 - cap)
+
+
 def test_every_good_device_of_a_rider_is_told(riders, match, happens, now):
     rider = riders.one(LINE)
     riders.device(rider)
