@@ -7,6 +7,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Event, Thread
 
+from loadtests.bench.row import Row
 from worker.telemetry import usage
 
 Work = Callable[[], object]
@@ -28,6 +29,19 @@ def above_idle(work: Work) -> tuple[float, float]:
     finally:
         child.join()
     return most_mib - idle_mib, peak_rss_mib
+
+
+def memory_row(name: str, work: Work, *, target_mib: float) -> Row:
+    """The line that says what ``work`` costs above idle."""
+    above_mib, peak_rss_mib = above_idle(work)
+    return Row(
+        name=name,
+        value=above_mib,
+        unit="MiB",
+        repeats=1,
+        target=target_mib,
+        peak_rss_mib=round(peak_rss_mib, 1),
+    )
 
 
 def _child(pipe: Connection, work: Work) -> None:
