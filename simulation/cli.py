@@ -148,10 +148,8 @@ def plan(
     json_: Json = False,
 ) -> None:
     """Calibrate, predict the runs not used, sweep, derive triggers and cost."""
-    from rich.console import Console
-
     from simulation import plan as planning
-    from simulation import report
+    from simulation import report, screen
 
     policy = apply_settings(POLICY, settings)
     step = _steps()
@@ -162,8 +160,7 @@ def plan(
     if json_:
         typer.echo(path.read_text(), nl=False)
         return
-    report.show(made, Console())
-    typer.echo(f"{path}\n{page}")
+    screen.show(*screen.plan(made), f"{path}\n{page}")
 
 
 @door.command()

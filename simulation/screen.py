@@ -6,11 +6,15 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from simulation import sections
 from simulation.comparison import Comparison
 from simulation.metrics import SENDERS, TICKS
+from simulation.plan import Plan
 from simulation.sweep import Row
 from simulation.verification import Check
+from simulation.words import allowed, cell, number, percent, span
 
 WIDTH = 80
 TITLE, HEADER = "bold", "none"
@@ -30,17 +34,6 @@ DECISIVE = (
 """The metrics that a model of a queue must get right."""
 
 
-def number(value: object) -> str:
-    """Three digits, or a dash where nothing was measured."""
-    if value is None or value != value:
-        return "-"
-    if not isinstance(value, (int, float)):
-        return str(value)
-    if value and abs(value) < 0.001:
-        return f"{value:.1e}"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-
-
 def validation(rows: Sequence[Comparison]) -> list[Table | str]:
     """A table a run, then what there is to conclude from all."""
     shown: list[Table | str] = []
@@ -54,14 +47,23 @@ def validation(rows: Sequence[Comparison]) -> list[Table | str]:
     return [*shown, _summary(rows), verdicts_in_words(rows)]
 
 
+def plan(made: Plan) -> list[Table | str]:
+    """The plan's sections, one after the other, then what they come to."""
+    shown: list[Table | str] = []
+    for part in sections.sections(made):
+        table = _filled(part.columns, part.rows, title=part.title)
+        notes = (note for note in (part.says, *part.notes) if note)
+        shown += [table, *(f"  {note}" for note in notes), ""]
+    return [*shown, sections.headline(made)]
+
+
 def verification(checks: Sequence[Check]) -> Table:
     """The model beside theory."""
     table = _table("system", "metric", "theory", "model", "99.9 %", "verdict")
     for check in checks:
-        low, high = check.interval
         table.add_row(
             check.run, check.metric, number(check.theory), number(check.predicted),
-            f"{number(low)} to {number(high)}", check.verdict,
+            span(check.interval), check.verdict,
         )  # fmt: skip
     return table
 
@@ -81,10 +83,9 @@ def sweep(rows: Sequence[Row]) -> Table:
 def rows_of(rows: Sequence[dict[str, Any]], *, title: str = "") -> Table:
     """Flat rows under their own names, underscores read as spaces."""
     names = list(rows[0]) if rows else []
-    table = _table(*(name.replace("_", " ") for name in names), title=title)
-    for row in rows:
-        table.add_row(*(number(row[name]) for name in names))
-    return table
+    columns = [name.replace("_", " ") for name in names]
+    values = [[row[name] for name in names] for row in rows]
+    return _filled(columns, values, title=title)
 
 
 def show(*parts: Table | str) -> None:
@@ -128,8 +129,8 @@ def _of_run(run: str, rows: Sequence[Comparison]) -> Table:
             number(row.measured),
             number(row.predicted),
             f"{low:.2g} to {high:.2g}",
-            _percent(row.relative_error),
-            _allowed(row),
+            percent(row.relative_error),
+            allowed(row.threshold, row.floor, row.measured),
             _verdict(row),
             style="red" if row.verdict == "outside" else "",
         )
@@ -158,6 +159,21 @@ def _summary(rows: Sequence[Comparison]) -> Table:
     return table
 
 
+def _filled(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = ""
+) -> Table:
+    """A table whose columns wrap between words alone, and none where it is narrow."""
+    table = _table(*columns, title=title)
+    texts = [[cell(value) for value in row] for row in rows]
+    for place, column in enumerate(table.columns):
+        held = [columns[place], *(row[place] for row in texts)]
+        column.min_width = max(len(word) for text in held for word in text.split())
+        column.no_wrap = not any(" " in text for text in held)
+    for row in texts:
+        table.add_row(*map(Text, row))
+    return table
+
+
 def _table(*columns: str, title: str = "") -> Table:
     table = Table(
         title=title or None, title_justify="left", title_style=TITLE, box=None,
@@ -166,17 +182,6 @@ def _table(*columns: str, title: str = "") -> Table:
     for place, name in enumerate(columns):
         table.add_column(name, justify="left" if place == 0 else "right")
     return table
-
-
-def _allowed(row: Comparison) -> str:
-    """The share; the difference where the floor is more."""
-    if row.floor > row.threshold * abs(row.measured):
-        return f"±{number(row.floor)}"
-    return f"{row.threshold:.0%}"
-
-
-def _percent(value: float) -> str:
-    return f"{value:+.1%}" if abs(value) < 10 else ">999%"
 
 
 def _needs(row: Comparison) -> bool:

@@ -1,10 +1,8 @@
-import io
 import json
 
 import pytest
-from rich.console import Console
 
-from simulation import report
+from simulation import report, screen, sections
 from simulation.plan import plan, runs_in, write_document
 from worker.errors import UsageError
 
@@ -27,14 +25,13 @@ def folder(make_run):
     return run.folder.parent
 
 
-def test_a_plan_is_whole_and_can_be_read_back(folder, tmp_path):
+def test_a_plan_is_whole_and_can_be_read_back(folder, tmp_path, capsys):
     made = plan(folder, quick=True, jobs=1)
 
     document = json.loads(write_document(made.document, tmp_path).read_text())
     page = report.write(made, tmp_path).read_text()
-    console = Console(width=200, record=True, file=io.StringIO())
-    report.show(made, console)
-    screen = console.export_text()
+    screen.show(*screen.plan(made))
+    shown = capsys.readouterr().out
 
     assert list(document) == KEYS
     assert {run["role"] for run in document["runs"]} == {"calibration", "holdout"}
@@ -59,7 +56,10 @@ def test_a_plan_is_whole_and_can_be_read_back(folder, tmp_path):
     assert all(wanted <= set(rule) for rule in document["triggers"])
     assert page.count("data:image/png;base64,") >= 3
     assert 'src="http' not in page
-    assert "inconclusive" in screen
+    rows = [row for part in sections.sections(made) for row in part.rows]
+    cells = [str(cell) for row in rows for cell in row]
+    assert {word for cell in cells for word in cell.split()} <= set(shown.split())
+    assert max(map(len, shown.splitlines())) <= 80
     assert (tmp_path / "figures" / "parity.png").stat().st_size > 5_000
 
 
