@@ -88,6 +88,8 @@ def perform(
             f"neighbours used {watched.neighbours_cores:.2f} cores meanwhile"
         )
     about["quiet"] = not about["noise"]
+    about["runs_before"] = stage.runs
+    stage.runs += 1
     if role:
         about["role"] = role
     return write_run(folder, about, recorded)

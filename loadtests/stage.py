@@ -35,7 +35,7 @@ class StageError(WorkerError):
 
 @dataclass(kw_only=True)
 class Stage:
-    """Workers at work in a rig, watched by a recorder."""
+    """Workers at work in a rig, watched by a recorder; ``runs`` they have seen."""
 
     rig: Rig
     policy: Policy
@@ -45,6 +45,7 @@ class Stage:
     recorder: Recorder
     control: Control
     sync: TaskRecord
+    runs: int = 0
 
     def tell_what_is_known(self) -> None:
         """Have riders told of the delays that the feeds hold already.

@@ -17,7 +17,7 @@ from simulation.demands import (
 )
 from simulation.engine import simulate
 from simulation.engine.recorded import task_records
-from simulation.estimates import demand_of, demands_of
+from simulation.estimates import cold_of, demand_of, demands_of, pace
 from simulation.layout import Layout
 from simulation.memory import peaks_mib
 from simulation.news import arrival_shares, blind_polls
@@ -67,7 +67,13 @@ def calibrate(runs: Run | Sequence[Run], *, strict: bool = True) -> Calibration:
             "record it again on a quiet machine"
         )
     between = overheads(list(zip(each, policies, strict=True)))
-    demands = {**demands_of(attempts, policies[0]), SYNC: _sync(runs, attempts)}
+    inputs = [Happenings.recorded(run) for run in runs]
+    cold = [
+        is_first
+        for mine, policy, happened in zip(each, policies, inputs, strict=True)
+        for is_first in cold_of(mine, policy, happened.warm)
+    ]
+    demands = {**demands_of(attempts, policies[0], cold), SYNC: _sync(runs, attempts)}
     cores = [v_eff_of(run) for run in runs]
     known = [v_eff for v_eff in cores if v_eff is not None]
     pushes = [push for run in runs for push in run.records.deliveries]
@@ -90,9 +96,9 @@ def calibrate(runs: Run | Sequence[Run], *, strict: bool = True) -> Calibration:
         arrivals=arrival_shares(attempts, pushes),
         blind=blind_polls(attempts, pushes),
         memory_mib=_memory(runs),
+        pace=pace(each, demands),
         complaints=tuple(wrong),
     )
-    inputs = [Happenings.recorded(run) for run in runs]
     return unbiased(first, list(zip(inputs, policies, cores, strict=True)))
 
 
@@ -122,6 +128,7 @@ def unbiased(
     found: dict[str, list[TaskDemand]] = {}
     for replication in range(replications):
         attempts: list[TaskRecord] = []
+        cold: list[bool] = []
         for happenings, policy, v_eff in inputs:
             layout = Layout.of(policy)
             tables = tables_of(
@@ -132,8 +139,10 @@ def unbiased(
                 machine=replace(first.machine, v_eff=v_eff),
                 uncertain=False,
             )
-            attempts += task_records(simulate(layout, tables).journal, layout)
-        for name, demand in demands_of(attempts, inputs[0][1]).items():
+            mine = task_records(simulate(layout, tables).journal, layout)
+            attempts += mine
+            cold += cold_of(mine, policy, happenings.warm)
+        for name, demand in demands_of(attempts, inputs[0][1], cold).items():
             found.setdefault(name, []).append(demand)
     return replace(
         first,

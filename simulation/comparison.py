@@ -96,6 +96,7 @@ def compared(
     measured = metric.figure(real.values, seconds)
     measured_draws, error_draws = _resampled(metric, real, beliefs, seconds, seed)
     errors = _interval(error_draws)
+    low, high = _interval(each)
     clusters = len(np.unique(real.clusters))
     error = relative(predicted, measured, least=metric.floor / metric.threshold)
     verdict, reason, needed_s = _judge(
@@ -108,7 +109,7 @@ def compared(
         measured=measured,
         measured_interval=_interval(measured_draws),
         predicted=predicted,
-        interval=_interval(each),
+        interval=(low - metric.counts / seconds, high + metric.counts / seconds),
         relative_error=relative(predicted, measured),
         error_interval=errors,
         threshold=metric.threshold,

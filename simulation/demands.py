@@ -23,7 +23,8 @@ class TaskDemand:
 
     ``io_s[k] + units * io_per_unit_s`` seconds outside, CPU alike; ``units`` are
     notifications. ``lag_s``: from the hand-over to an idle child until the attempt has
-    started, none when empty. ``failure`` is the share of attempts that failed.
+    started, none when empty. ``cold_s``: what a process's first attempt waits outside
+    beyond that. ``failure`` is the share of attempts that failed.
     """
 
     task: str
@@ -34,6 +35,7 @@ class TaskDemand:
     cpu_per_unit_s: float = 0.0
     failure: float = 0.0
     lag_s: tuple[float, ...] = ()
+    cold_s: float = 0.0
     source: str = "measured"
 
     def service_s(self, units: float = 0.0) -> float:
@@ -49,7 +51,9 @@ class Calibration:
     ``beat_lag_s``: samples of published minus slot. ``arrivals``: shares of a sender's
     time at which its first and last push have arrived. ``memory_mib``: label -> peak of
     what the run's gauges saw. ``blind``: polls that brought no news though there was
-    some, and polls that could have. ``complaints``: why the run should not be trusted.
+    some, and polls that could have. ``pace``: how slow the machine was in each window
+    of the runs, 1 on average: another run may be as slow, or as quick. ``complaints``:
+    why the run should not be trusted.
     """
 
     run: str
@@ -60,6 +64,7 @@ class Calibration:
     arrivals: tuple[float, float]
     memory_mib: Mapping[str, float]
     blind: tuple[int, int] = (0, 0)
+    pace: tuple[float, ...] = (1.0,)
     complaints: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
@@ -74,6 +79,7 @@ class Calibration:
             "arrivals": list(self.arrivals),
             "memory_mib": dict(self.memory_mib),
             "blind_polls": list(self.blind),
+            "pace": [min(self.pace), max(self.pace)],
             "complaints": list(self.complaints),
             "demands": {
                 name: {
@@ -84,6 +90,7 @@ class Calibration:
                     "rss_mib": float(np.max(demand.rss_mib)),
                     "io_per_unit_s": demand.io_per_unit_s,
                     "cpu_per_unit_s": demand.cpu_per_unit_s,
+                    "cold_s": demand.cold_s,
                     "failure": demand.failure,
                 }
                 for name, demand in self.demands.items()

@@ -188,7 +188,10 @@ def _columns(
         np.where(drawn("chance") < each("failure")[:, None], 1.0, 0.0),
         np.array([1 if s is None else len(s) for s in streams], dtype=np.int64),
         np.column_stack(
-            (each("io_per_unit_s"), each("cpu_per_unit_s"), each("deaf"))
+            (
+                each("io_per_unit_s"), each("cpu_per_unit_s"), each("deaf"),
+                each("cold_s"),
+            )
         ),
         cycles,
         np.array(
@@ -215,6 +218,7 @@ def _columns(
         layout.batch_size,
         layout.streams,
         tables.blind,
+        tables.warm,
     )  # fmt: skip
 
 
@@ -224,6 +228,7 @@ def _loop(columns: Any, capacity: int) -> Any:
         start_at, end_at, tick_at, tick_task, onset_at, outbox, group_at, group_size,
         windows, task_queue, rows, io, cpu, rss, luck, lag, fails, lengths, per_unit,
         cycles, pools, hired, cores, machine, batch_size, streams, blind,
+        warm,
     ) = columns  # fmt: skip
     parent_s, between_s, respawn_s = machine
     pool_count, queue_count = cycles.shape
@@ -267,6 +272,7 @@ def _loop(columns: Any, capacity: int) -> Any:
     broken = np.zeros(child_count, np.bool_)
     done = np.zeros(child_count, np.int64)
     peak = np.zeros(child_count, np.float64)
+    tried = np.full((child_count, len(rows)), warm)
     stage = np.zeros(child_count, np.int64)  # counts attempts: old events are stale
     tag = np.full(child_count, np.inf)
     entered = np.zeros(child_count, np.int64)  # when its work came, in order
@@ -501,6 +507,9 @@ def _loop(columns: Any, capacity: int) -> Any:
                 task
             ]
             io_s = io[task, place] + units[who] * per_unit[task, 0]
+            if not tried[who, task]:
+                io_s += per_unit[task, 3]
+                tried[who, task] = True
             wants_cpu[who] = cpu[task, place] + units[who] * per_unit[task, 1]
             broken[who] = fails[task, place] > 0
             for window in range(len(windows)):
@@ -650,6 +659,7 @@ def _loop(columns: Any, capacity: int) -> Any:
             ):
                 pause = respawn_s
                 done[child], peak[child] = 0, 0.0
+                tried[child] = False
             if pause > 0:
                 order += 1
                 heappush(events, (now + pause, order, READY, child, stage[child]))

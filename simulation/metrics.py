@@ -31,7 +31,8 @@ class Metric:
     """A figure of a run, as a function of values that were drawn in clusters.
 
     ``of``: whose attempts. ``threshold`` is the relative error allowed; differences
-    below ``floor``, in the metric's unit, are never an error.
+    below ``floor``, in the metric's unit, are never an error. ``counts``: it counts
+    messages, and one that ends as the run does falls on either side.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Metric:
     figure: Callable[[Floats, float], float]  # of values and the seconds they span
     threshold: float
     floor: float
+    counts: bool = False
 
 
 def _share(q: float) -> Callable[[Floats, float], float]:
@@ -106,6 +108,7 @@ def _of_attempts(of: str) -> list[Metric]:
             figure=figure,
             threshold=allowed,
             floor=floor,
+            counts=figure is _rate,
         )
         for name, values, figure, allowed, floor in (
             ("throughput_per_s", _attempts("service_s", of), _rate, 0.05, 0.0),

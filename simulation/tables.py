@@ -38,7 +38,8 @@ class Stream:
     for CPU alike, where units are its notifications. It fails when ``chance[n]`` is
     below ``failure``; ``luck[n]`` jitters its retries. ``deaf`` tasks do not hear the
     soft limit. ``lag_s[n]``: from the hand-over to an idle child until the attempt has
-    started. Streams repeat when they are too short.
+    started. ``cold_s``: a process's first attempt at the task waits so much longer
+    outside, for connections that it opens. Streams repeat when they are too short.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Stream:
         cpu_per_unit_s: float = 0.0,
         failure: float = 0.0,
         deaf: bool = False,
+        cold_s: float = 0.0,
     ) -> None:
         lag_s = np.zeros_like(io_s) if lag_s is None else lag_s
         arrays = (io_s, cpu_s, rss_mib, luck, chance, lag_s)
@@ -67,7 +69,7 @@ class Stream:
         self.io_s, self.cpu_s, self.rss_mib = io_s, cpu_s, rss_mib
         self.luck, self.chance, self.lag_s = luck, chance, lag_s
         self.io_per_unit_s, self.cpu_per_unit_s = io_per_unit_s, cpu_per_unit_s
-        self.failure, self.deaf = failure, deaf
+        self.failure, self.deaf, self.cold_s = failure, deaf, cold_s
         # Python floats: an engine in Python reads a list five times faster.
         self._rows = list(
             zip(io_s.tolist(), cpu_s.tolist(), rss_mib.tolist(), strict=True)
@@ -79,12 +81,16 @@ class Stream:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def demand(self, number: int, attempt: int, units: int) -> Demand:
-        """The demand of an attempt at the task's ``number``-th message."""
+    def demand(
+        self, number: int, attempt: int, units: int, *, cold: bool = False
+    ) -> Demand:
+        """The demand of an attempt at the task's ``number``-th message; ``cold`` when
+        its process makes the first one.
+        """
         place = (number + attempt * RETRY_STRIDE) % len(self._rows)
         io_s, cpu_s, rss_mib = self._rows[place]
         return Demand(
-            io_s + units * self.io_per_unit_s,
+            io_s + units * self.io_per_unit_s + cold * self.cold_s,
             cpu_s + units * self.cpu_per_unit_s,
             rss_mib,
             self._fails[place],
@@ -143,6 +149,7 @@ class Tables:
     or down.
     ``arrivals``: the shares of a sender's time after which its first and its last push
     have arrived. ``blind``: share of polls that bring no news, by the poll's luck.
+    ``warm``: the first processes have made an attempt at every task before.
     """
 
     start_at: float
@@ -158,6 +165,7 @@ class Tables:
     windows: tuple[Window, ...] = field(default=())
     arrivals: tuple[float, float] = (0.0, 1.0)
     blind: float = 0.0
+    warm: bool = False
 
     def __post_init__(self) -> None:
         if not self.end_at > self.start_at:

@@ -25,7 +25,8 @@ class Happenings:
 
     ``onsets``: (published_at, riders), epoch seconds; ``syncs``: when a timetable sync
     is published besides its daily tick; ``groups``: (published_at, notifications) that
-    a publisher hands to the senders, who get them in batches.
+    a publisher hands to the senders, who get them in batches. ``warm``: the workers
+    have worked before.
     """
 
     start_at: float
@@ -34,6 +35,7 @@ class Happenings:
     windows: tuple[Window, ...] = ()
     syncs: tuple[float, ...] = ()
     groups: tuple[tuple[float, int], ...] = ()
+    warm: bool = False
 
     @classmethod
     def of(cls, scenario: Scenario, *, start_at: float) -> "Happenings":
@@ -89,6 +91,7 @@ class Happenings:
             groups=tuple(
                 zip(groups["published_at"], groups["notifications"], strict=True)
             ),
+            warm=bool(run.about.get("runs_before")),
         )
 
 
@@ -130,6 +133,7 @@ def tables_of(
     of the same ``belief`` (else each its own) share that resample.
     """
     believed = replication if belief is None else belief
+    pace = _pace(calibration, (seed, believed)) if uncertain else 1.0
     ticks = _ticks(happenings, calibration, layout, (seed, replication))
     return Tables(
         start_at=happenings.start_at,
@@ -142,6 +146,7 @@ def tables_of(
                 seed,
                 replication,
                 belief=believed if uncertain else None,
+                pace=pace,
             )
             for name in layout.tasks
             if name in calibration.demands
@@ -154,6 +159,7 @@ def tables_of(
         windows=happenings.windows,
         arrivals=calibration.arrivals,
         blind=_blind(calibration, (seed, believed), uncertain=uncertain),
+        warm=happenings.warm,
     )
 
 
@@ -163,10 +169,11 @@ def drawn(
     replication: int,
     *,
     belief: int | None,
+    pace: float = 1.0,
     draws: int = DRAWS,
 ) -> Stream:
     """A stream of ``draws`` demands, drawn jointly from the measured attempts, or from
-    the resample of them that is the ``belief``.
+    the resample of them that is the ``belief``; all of them ``pace`` times as long.
     """
     rng = stream(seed, replication, demand.task)
     measured = len(demand.io_s)
@@ -177,15 +184,16 @@ def drawn(
         )
     rows = pool[rng.integers(measured, size=draws)]
     return Stream(
-        io_s=np.asarray(demand.io_s)[rows],
-        cpu_s=np.asarray(demand.cpu_s)[rows],
+        io_s=np.asarray(demand.io_s)[rows] * pace,
+        cpu_s=np.asarray(demand.cpu_s)[rows] * pace,
         rss_mib=np.asarray(demand.rss_mib)[rows],
         luck=rng.random(draws),
         chance=rng.random(draws),
         lag_s=np.asarray(demand.lag_s)[rows] if demand.lag_s else None,
-        io_per_unit_s=demand.io_per_unit_s,
-        cpu_per_unit_s=demand.cpu_per_unit_s,
+        io_per_unit_s=demand.io_per_unit_s * pace,
+        cpu_per_unit_s=demand.cpu_per_unit_s * pace,
         failure=demand.failure,
+        cold_s=demand.cold_s,
     )
 
 
@@ -206,6 +214,11 @@ def slots(row: Every | Daily, start_at: float, end_at: float) -> Floats:
         if at >= start_at:
             due.append(at)
         day += timedelta(days=1)
+
+
+def _pace(calibration: Calibration, seeds: Sequence[int]) -> float:
+    """As slow or as quick as one of the calibration's windows was."""
+    return float(stream(*seeds, "pace").choice(np.asarray(calibration.pace)))
 
 
 def _blind(calibration: Calibration, seeds: Sequence[int], *, uncertain: bool) -> float:

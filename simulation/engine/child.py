@@ -29,7 +29,7 @@ class Child:
         name: str,
         rivals: int,
     ) -> None:
-        self.name = name
+        self.name = self._place = name
         self._env = world.env
         self._pool = pool
         self._broker = world.broker
@@ -43,6 +43,8 @@ class Child:
         self._dismissed = False
         self._tasks_done = 0
         self._peak_rss_mib = 0.0
+        self._tried = set(self._streams) if world.tables.warm else set()
+        self._lives = 0
         self._env.process(self.working())
 
     def dismiss(self) -> None:
@@ -71,15 +73,20 @@ class Child:
                 continue
             started_at = env.now
             self._behaviours.begin(message)
-            demand = stream.demand(message.number, message.attempt, message.units)
+            demand = stream.demand(
+                message.number,
+                message.attempt,
+                message.units,
+                cold=message.task.name not in self._tried,
+            )
+            self._tried.add(message.task.name)
             demand = self._behaviours.hampered(message, demand)
             outcome = yield from self.spend(message, demand)
             self.leave(message, started_at, demand, outcome)
             self.busy = False
             if self.outgrew(demand) or outcome is Outcome.KILLED:
                 yield env.timeout(self._machine.respawn_s)
-                self._tasks_done = 0
-                self._peak_rss_mib = 0.0
+                self._begin_anew()
             elif self._machine.between_s:
                 yield env.timeout(self._machine.between_s)
 
@@ -147,6 +154,14 @@ class Child:
             self._tasks_done >= row.max_tasks_per_child
             or self._peak_rss_mib > row.max_memory_per_child_mib
         )
+
+    def _begin_anew(self) -> None:
+        """Another process in the same place: it has opened nothing yet."""
+        self._lives += 1
+        self.name = f"{self._place}/{self._lives}"
+        self._tasks_done = 0
+        self._peak_rss_mib = 0.0
+        self._tried.clear()
 
     def _retries(self, message: Message, outcome: Outcome) -> bool:
         if message.attempt >= message.task.max_retries:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -67,3 +68,49 @@ def test_a_calibration_is_plain_json(make_run):
     text = json.dumps(calibrate(make_run()).as_json(), allow_nan=False)
 
     assert json.loads(text)["demands"][POLL]["source"] == "measured"
+
+
+def test_a_process_first_attempt_is_told_from_the_others(make_run, truth):
+    dear = replace(truth.demands[PUSH], cold_s=0.8)
+    cold = replace(truth, demands={**truth.demands, PUSH: dear})
+    run = make_run(duration_s=900.0, users=20_000, onset_every_s=12.0, source=cold)
+
+    push = calibrate(run).demands[PUSH]
+
+    assert push.cold_s == pytest.approx(0.8, abs=0.15)
+    assert np.mean(push.io_s) == pytest.approx(np.mean(dear.io_s), rel=0.3)
+
+
+def test_several_runs_are_read_together(make_run):
+    runs = [make_run(name, seed=seed) for seed, name in ((1, "one"), (2, "two"))]
+    alone = calibrate(runs[0])
+
+    both = calibrate(runs)
+
+    assert both.run == "one + two"
+    assert len(both.demands[POLL].io_s) == 2 * len(alone.demands[POLL].io_s)
+
+
+def test_one_noisy_run_of_several_is_named(make_run):
+    runs = [make_run("calm"), make_run("wild", drift=0.3)]
+
+    with pytest.raises(UsageError, match="wild: its effective cores drift"):
+        calibrate(runs)
+
+
+def test_a_slower_stretch_widens_what_another_run_may_be(make_run, truth):
+    calm = make_run("calm", duration_s=600.0, users=80_000, onset_every_s=12.0)
+    until = calm.records.started_at + 300.0
+    slow = replace(
+        calm.records,
+        tasks=[
+            record
+            if record.enqueued_at < until
+            else replace(record, finished_at=record.finished_at + 0.3)
+            for record in calm.records.tasks
+        ],
+    )
+
+    found = calibrate(replace(calm, records=slow)).pace
+
+    assert max(found) / min(found) > 1.2 > max(calibrate(calm).pace)

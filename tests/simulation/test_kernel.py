@@ -63,6 +63,7 @@ def random_world(seed, truth):
             cpu_per_unit_s=per_unit_s,
             failure=float(rng.uniform(0, 0.3)),
             lag_s=tuple(rng.uniform(0, 0.05, 50).tolist()),
+            cold_s=float(rng.uniform(0, 0.5)),
         )
 
     demands = [
