@@ -156,7 +156,7 @@ def _cost(cost: Mapping[str, Any]) -> Section:
         rows=[
             (
                 *(f"{bill['users']:,}", f"{bill['usd_per_month']:.2f}"),
-                "{:.2f}..{:.2f}".format(*bill["interval"]),
+                "{:.2f} to {:.2f}".format(*bill["interval"]),
                 *(f"{bill['with_supabase_pro']:.2f}", f"{bill['vcpu']:.2f}"),
                 f"{bill['memory_mib']:,.0f}",
             )

@@ -19,7 +19,7 @@ def percent(value: float) -> str:
 
 def span(ends: Sequence[float | None]) -> str:
     """An interval, its ends shorter than a number alone."""
-    return "..".join(
+    return " to ".join(
         f"{end:.2g}" if end and abs(end) < 1 else number(end) for end in ends
     )
 
