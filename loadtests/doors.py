@@ -111,6 +111,9 @@ def run(
 def matrix(
     name: Annotated[str, typer.Argument(help="plan, small, users or full")],
     quick: Annotated[bool, typer.Option("--quick", help="shorter runs")] = False,
+    slim: Annotated[
+        bool, typer.Option("--slim", help="without locust's reports, to be kept")
+    ] = False,
     static: Static = None,
     realtime: Realtime = None,
     scale: Scale = "small",
@@ -129,7 +132,7 @@ def matrix(
     from loadtests.summary import print_side_by_side, print_summary
 
     console = Console(stderr=True)
-    runs = matrices.record(rows, given, folder, Steps())
+    runs = matrices.record(rows, given, folder, Steps(), slim=slim)
     for done in runs:
         print_summary(console, done.about, done.records)
     print_side_by_side(console, runs)

@@ -13,13 +13,19 @@ from loadtests.stage import stage
 from simulation.runs import Run
 from worker.errors import UsageError
 
+REPORTS = "locust*"
+"""What locust writes beside the records: a megabyte of HTML and tables of its own."""
 
-def record(rows: tuple[Row, ...], given: Input, out: Path, steps: Steps) -> list[Run]:
+
+def record(
+    rows: tuple[Row, ...], given: Input, out: Path, steps: Steps, *, slim: bool = False
+) -> list[Run]:
     """Perform the rows one after the other, each into its folder; those of one stage on
     one stage.
 
     Each run takes lines that no earlier one of its stage has used. What an earlier
-    matrix left in ``out`` is replaced.
+    matrix left in ``out`` is replaced. ``slim``: without locust's own reports, as the
+    repository keeps runs.
     """
     for row in rows:
         row.scenario()
@@ -28,6 +34,10 @@ def record(rows: tuple[Row, ...], given: Input, out: Path, steps: Steps) -> list
     runs: list[Run] = []
     for _, together in groupby(rows, key=lambda row: row.stage):
         runs += _on_one_stage(list(together), given, out, steps)
+    if slim:
+        for run in runs:
+            for report in run.folder.glob(REPORTS):
+                report.unlink()
     return runs
 
 

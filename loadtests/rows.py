@@ -164,11 +164,19 @@ def _each(kind: EventKind, every_s: float, value: float = 0.0) -> tuple[Event, .
 
 
 FULL = (
-    _full("full-calibration", 21, 2.4, role=CALIBRATION),
+    _full(
+        "full-calibration",
+        21,
+        2.4,
+        role=CALIBRATION,
+        users=600,
+        duration_s=320.0,
+        lines=52,
+    ),
     _full("full-rate", 22, 4.2),
     _full("full-burst", 23, 1.2, extra_events=_each("publish", 25.0, 1_500)),
     _full("full-children-2", 24, 2.0, settings=("pools.bg.children=2",)),
-    _full("full-children-5", 25, 4.6, settings=("pools.bg.children=5",)),
+    _full("full-children-5", 25, 6.0, settings=("pools.bg.children=5",)),
     _full("full-batch-40", 26, 1.6, settings=("push.batch_size=40",)),
     _full("full-sync", 27, 2.2, extra_events=_each("sync", 20.0)),
     _full(

@@ -8,6 +8,9 @@ What calibration and validation read besides the records:
 - run.json ``role`` (calibration or holdout), ``users``, ``settings`` (the ``--set``
   texts), ``machine``, ``versions``, and ``events``: one ``{"published_at": epoch s,
   "riders": n}`` for each delay that was published, riders being who should be told;
+  ``groups``: columns ``published_at`` and ``notifications`` of what a publisher handed
+  to the senders; ``happened``: ``{"kind", "at", "value", "duration_s"}`` of each sync
+  and of each hampering of the outside;
 - samples ``v_eff`` (cores that an independent canary got), ``memory_mib`` (label: the
   process), ``children`` (label: the pool);
 - a task's detail ``notifications``: how many its attempt made or sent.

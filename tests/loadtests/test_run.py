@@ -1,5 +1,6 @@
 """A whole run on real servers and workers, small; and what is left when it dies."""
 
+import csv
 import json
 import os
 import signal
@@ -25,6 +26,7 @@ from simulation.calibration import calibrate
 from simulation.noise import complaints
 from simulation.runs import Run, load_run
 from simulation.scenario import Scenario
+from simulation.workload import Happenings
 from worker.errors import UsageError, answer_at_the_door
 from worker.measures import MEASURES
 
@@ -40,6 +42,10 @@ SMALL = Scenario(
     warm_up_s=1.0,
     settle_s=20.0,
     seed=3,
+    groups_per_s=(1.0,),
+    group_least=5,
+    group_most=50,
+    readers=2,
 )
 
 
@@ -78,7 +84,44 @@ class TestARun:
         assert told["requests"] - told["failures"] == run.about["pushes_arrived"]
         assert told["failures"] == run.about["pushes_lost"]
         assert told["duplicates"] == MEASURES["duplicated"].function(run.records)
-        assert told["strangers"] == 0
+        # What the publisher's phones were sent has come as well, and nothing else.
+        assert told["strangers"] == run.about["publisher"]["notifications"] > 0
+
+    def test_publisher_and_recorder_count_the_same_to_the_last_message(
+        self, run: Run
+    ) -> None:
+        publisher, groups = run.about["publisher"], run.about["groups"]
+        described = SMALL.groups()
+
+        assert groups["notifications"] == [size for _, size in described]
+        assert publisher["notifications"] == sum(groups["notifications"])
+        assert publisher["notifications_recorded"] == publisher["notifications"]
+        assert publisher["messages_recorded"] == publisher["messages"]
+        assert publisher["left_to_sweep"] == 0
+
+    def test_the_model_reads_what_was_published(self, run: Run) -> None:
+        seen = Happenings.recorded(run)
+        due = [run.records.started_at + at_s for at_s, _ in SMALL.groups()]
+
+        assert [at for at, _ in seen.groups] == pytest.approx(due, abs=1.0)
+        assert sum(size for _, size in seen.groups) == sum(
+            size for _, size in SMALL.groups()
+        )
+
+    def test_readers_say_how_long_answers_took_and_how_old_they_were(
+        self, run: Run
+    ) -> None:
+        with (run.folder / "locust_stats.csv").open(newline="") as file:
+            rows = {(row["Type"], row["Name"]): row for row in csv.DictReader(file)}
+
+        answered = [row for (kind, _), row in rows.items() if kind == "read"]
+        age_ms = float(
+            rows["age", "of what a line's riders see"]["Average Response Time"]
+        )
+        assert len(answered) == 3
+        assert all(int(row["Failure Count"]) == 0 for row in answered)
+        assert all(int(row["Request Count"]) > 10 for row in answered)
+        assert 1_000 < age_ms < 60_000
 
     def test_the_folder_gives_back_what_was_recorded(self, run: Run) -> None:
         read = load_run(run.folder)

@@ -1,0 +1,73 @@
+"""What a publisher hands over is real: rows that are due when it does, not before."""
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+
+from loadtests.assignment import assign
+from loadtests.prepared import prepare
+from loadtests.publisher import groups_of
+from loadtests.riders import settle_in
+from simulation.scenario import Scenario
+from worker.clients import postgres
+from worker.notifications import outbox
+from worker.policy import POLICY
+
+SCENARIO = Scenario(
+    name="steady",
+    question="?",
+    users=6,
+    duration_s=100.0,
+    lines=2,
+    onset_every_s=20.0,
+    groups_per_s=(0.5,),
+    group_least=3,
+    group_most=8,
+)
+
+
+def test_each_groups_rows_are_due_at_its_instant_and_left_alone_before(
+    database: Any,
+) -> None:
+    run = assign(SCENARIO, ["a", "b"], starts_at=time.time() + 30)
+    settle_in(database.admin_url, run)
+    run = replace(run, notifications=prepare(database.admin_url, run))
+    groups = list(groups_of(run))
+    middle, _ = groups[len(groups) // 2]
+    so_far = [id_ for at, ids in groups if at <= middle for id_ in ids]
+
+    with postgres.connect(database.url, "sender", policy=POLICY) as db:
+        early = outbox.due(db, now=run.starts_at, limit=10_000)
+        due = outbox.due(db, now=middle + 0.001, limit=10_000)
+    with postgres.connect(database.url, "upkeep", policy=POLICY) as db:
+        # A message is published when a row becomes due: the sweep gives it its time.
+        hinted = outbox.forgotten_by_messages(db, POLICY.push, now=middle)
+
+    assert len(groups) > 20
+    assert early == []
+    assert sorted(due) == so_far
+    assert set(hinted) < set(so_far)
+    assert not set(groups[len(groups) // 2][1]) & set(hinted)
+
+
+def test_the_publishers_phones_are_nobodys_who_waits_for_a_line(database: Any) -> None:
+    run = assign(SCENARIO, ["a", "b"], starts_at=time.time())
+    settle_in(database.admin_url, run)
+
+    ids = prepare(database.admin_url, run)
+
+    with psycopg.connect(database.admin_url) as db:
+        shared = db.execute(
+            "select count(*) from app.notifications n join app.favorites f "
+            "using (user_id)"
+        ).fetchone()
+    assert len(ids) == sum(size for _, size in SCENARIO.groups())
+    assert shared == (0,)
+
+
+def test_a_run_without_groups_prepares_nothing(database: Any) -> None:
+    run = assign(replace(SCENARIO, groups_per_s=()), ["a", "b"], starts_at=0.0)
+
+    assert prepare(database.admin_url, run) == ()
