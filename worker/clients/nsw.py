@@ -244,7 +244,7 @@ def _problem(response: httpx.Response) -> Problem:
 def retry_after_s(headers: Mapping[str, str]) -> float:
     """Seconds that a Retry-After header asks for; 0 when there is none to read."""
     value = headers.get("Retry-After", "").strip()
-    if value.isdigit():
+    if value.isdecimal():  # a superscript two is a digit, and no number
         return float(value)
     try:
         at = parsedate_to_datetime(value)

@@ -63,9 +63,7 @@ def refuse_message(
         return "older"
     if now_s - held.timestamp > feed.stale_s:
         return None
-    if held.entities >= limits.collapse_from_entities and (
-        usable < limits.collapse_share * held.entities
-    ):
+    if usable < limits.fewest_entities(held.entities):
         return "collapsed"
     if held.sketch and sketch and not held.sketch & sketch:
         return "other_routes"

@@ -90,7 +90,12 @@ def alert_of(entity: FeedEntity) -> Alert:
 
 
 def _translations(text: TranslatedString) -> dict[str, str]:
-    return {each.language: each.text for each in text.translation}
+    return {_text(each.language): _text(each.text) for each in text.translation}
+
+
+def _text(text: str | bytes) -> str:
+    """The bindings hand out bytes that are no UTF-8 as they are."""
+    return text if isinstance(text, str) else text.decode(errors="replace")
 
 
 def _english(texts: dict[str, str]) -> str:

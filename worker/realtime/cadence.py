@@ -1,6 +1,6 @@
 """Which feeds a tick asks for: pure, from what was seen and from the policy."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -78,9 +78,11 @@ def due(
     slowed: bool,
     limits: RealtimeLimits,
     tick: Every,
+    resting: Collection[str] = (),
 ) -> list[Feed]:
     """The feeds to ask now, most urgent first, no more than a tick can ask.
 
+    ``resting``: names of feeds whose breaker is open; they take nobody's place.
     Waiting is counted from slot to slot: a tick that came late in its slot, as the
     first of a new beat does, must not make the feed miss the next one.
     What does not fit is asked by the next tick; so feeds that start together spread
@@ -88,6 +90,8 @@ def due(
     """
     wanted: list[tuple[int, float, str]] = []
     for feed in feeds.values():
+        if feed.name in resting:
+            continue
         state = states.get(feed.name, FeedState())
         interval = interval_s(
             feed,

@@ -13,7 +13,8 @@ from google.transit.gtfs_realtime_pb2 import TripDescriptor, TripUpdate
 from numpy.typing import NDArray
 
 from worker.errors import UsageError
-from worker.realtime import accept, decode
+from worker.policy import POLICY
+from worker.realtime import accept, decode, plausible
 from worker.realtime.envelope import open_message
 from worker.realtime.wire import Malformed
 
@@ -27,7 +28,9 @@ class Census:
     """The counts of one feed message.
 
     ``relationships``: of trip updates, by name; ``stop_relationships``: of their stop
-    updates. ``rejected``: entities that no rule of ours can use, by reason.
+    updates. ``rejected``: what no reader of ours is given, by reason: entities that say
+    nothing or are deleted, stops and places that are missing, delays and times that
+    cannot be.
     """
 
     kind: str
@@ -56,7 +59,7 @@ def count(path: Path) -> Census:
     if problem:
         raise UsageError(f"{path} is not a GTFS-Realtime feed: {problem}")
     try:
-        message = open_message(body)
+        message = open_message(body, with_deleted=True)
         trips, updates = decode.trip_updates(message)
         times = decode.stop_times(message, updates)
         vehicles, places = decode.vehicles(message)
@@ -64,15 +67,18 @@ def count(path: Path) -> Census:
     except Malformed as error:
         raise UsageError(f"{path} is not a GTFS-Realtime feed: {error}") from None
     kinds = {
-        "trip_updates": len(trips),
-        "vehicle_positions": len(vehicles),
-        "alerts": len(alerts),
+        "trip_updates": message.trip_updates,
+        "vehicle_positions": message.vehicles,
+        "alerts": message.alerts,
     }
-    present = [kind for kind, number in kinds.items() if number]
-    rejected = {
-        "no_content": message.entities - sum(kinds.values()),
-        "no_stop_id": int(np.count_nonzero(times.stop.end == 0)),
-        "no_position": int(np.count_nonzero(np.isnan(places).any(axis=1))),
+    there = {kind: spans.end != 0 for kind, spans in kinds.items()}
+    present = [kind for kind, has in there.items() if has.any()]
+    rejected: dict[str, int | np.signedinteger] = {
+        "no_content": np.count_nonzero(~np.any(list(there.values()), axis=0)),
+        "deleted": np.count_nonzero(message.deleted),
+        "no_stop_id": np.count_nonzero(times.stop.start == times.stop.end),
+        "no_position": np.count_nonzero(~plausible.on_earth(places)),
+        "implausible": plausible.leave_out(times, message.timestamp, POLICY.realtime),
     }
     return Census(
         kind=present[0] if len(present) == 1 else ("mixed" if present else "empty"),
@@ -84,7 +90,7 @@ def count(path: Path) -> Census:
         alerts=len(alerts),
         relationships=_named(trips.relationship, _TRIP),
         stop_relationships=_named(times.relationship, _STOP),
-        rejected={reason: number for reason, number in rejected.items() if number},
+        rejected={reason: int(n) for reason, n in rejected.items() if n},
         seconds=round(perf_counter() - began, 4),
         peak_rss_mib=round(
             resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1

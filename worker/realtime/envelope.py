@@ -26,6 +26,7 @@ _ENTITY_FIELDS = {
 }
 _IS_DELETED = tag_of(2, VARINT)
 _DIFFERENTIAL = 1
+_EXTENSIONS = range(1000, 2000)
 
 
 class Spans(NamedTuple):
@@ -71,6 +72,7 @@ class Envelope:
     body_from: int
     at: Column
     fields: list[memoryview]
+    deleted: NDArray[np.bool_]
     ids: Spans
     trip_updates: Spans
     vehicles: Spans
@@ -88,15 +90,37 @@ class Envelope:
 
 def peek(data: bytes) -> tuple[int, int]:
     """The header's timestamp, and the offset behind the header, without a walk."""
-    size = data[1] if len(data) > 1 else 0
-    if size >= 0x80 or len(data) < size + 2:
-        raise Malformed("the header is longer than 127 bytes")
-    wire = Wire(data[: size + 2])
-    return _header(wire, 2, size + 2)[0], size + 2
+    try:
+        first, behind = _field(data, 0)
+    except IndexError:
+        raise Malformed("the bytes end inside the header") from None
+    if behind > len(data):
+        raise Malformed("the bytes end inside the header")
+    return _header(Wire(data[:behind]), first, behind)[0], behind
 
 
-def open_message(data: bytes) -> Envelope:
-    """Take a feed message apart; raises Malformed with what is wrong."""
+def _field(data: bytes, at: int) -> tuple[int, int]:
+    """Where the bytes of the field at ``at`` begin and end; its tag is one byte."""
+    length = data[at + 1]
+    first = at + 2
+    if length & 0x80:
+        length &= 0x7F
+        for shift in (7, 14, 21, 28):
+            byte = data[first]
+            first += 1
+            length |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                break
+        else:
+            raise Malformed("a length takes more than five bytes")
+    return first, first + length
+
+
+def open_message(data: bytes, *, with_deleted: bool = False) -> Envelope:
+    """Take a feed message apart; raises Malformed with what is wrong.
+
+    Entities that say that they are deleted hold nothing, unless ``with_deleted``.
+    """
     header, at, start, end = _top_level(data)
     wire = Wire(data)
     timestamp, incrementality = _header(wire, *header)
@@ -112,8 +136,9 @@ def open_message(data: bytes) -> Envelope:
             deleted[step.owner] = step.value != 0
         else:
             check_unread(wire, FeedEntity.DESCRIPTOR, step)
-    for spans in found.values():
-        spans.end[deleted] = 0
+    if not with_deleted:
+        for spans in found.values():
+            spans.end[deleted] = 0
     return Envelope(
         data=data,
         wire=wire,
@@ -125,6 +150,7 @@ def open_message(data: bytes) -> Envelope:
             memoryview(data)[a:b]
             for a, b in zip(at.tolist(), end.tolist(), strict=True)
         ],
+        deleted=deleted,
         ids=found["id"],
         trip_updates=found["trip_update"],
         vehicles=found["vehicle"],
@@ -147,25 +173,15 @@ def _top_level(data: bytes) -> tuple[tuple[int, int], Column, Column, Column]:
     try:
         while here < size:
             tag = data[here]
-            length = data[here + 1]
-            first = here + 2
-            if length & 0x80:
-                length &= 0x7F
-                for shift in (7, 14, 21, 28):
-                    byte = data[first]
-                    first += 1
-                    length |= (byte & 0x7F) << shift
-                    if byte < 0x80:
-                        break
-                else:
-                    raise Malformed("a length takes more than five bytes")
-            behind = first + length
+            first, behind = _field(data, here)
             if tag == _ENTITY:
                 at.append(here)
                 start.append(first)
                 end.append(behind)
             elif tag == _HEADER and not here:
                 header = (first, behind)
+            elif here and tag & 0x80 and _is_extension(data, here):
+                _, behind = _field(data, here + 1)
             else:
                 raise Malformed(f"byte {here} begins neither header nor entity")
             here = behind
@@ -177,6 +193,16 @@ def _top_level(data: bytes) -> tuple[tuple[int, int], Column, Column, Column]:
         raise Malformed("there is no header")
     as_column = (np.array(each, np.int64) for each in (at, start, end))
     return (header, *as_column)  # type: ignore[return-value]
+
+
+def _is_extension(data: bytes, at: int) -> bool:
+    """Whether an extension of the whole message begins here; its tag is two bytes.
+
+    https://gtfs.org/documentation/realtime/proto/
+    """
+    number, wire = data[at] >> 3 & 0xF, data[at] & 7
+    number |= (data[at + 1] & 0x7F) << 4
+    return wire == BYTES and data[at + 1] < 0x80 and number in _EXTENSIONS
 
 
 def _header(wire: Wire, start: int, end: int) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from redis import Redis
 from xxhash import xxh3_64_hexdigest
 
 from worker.policy.feeds import Feed, RealtimeLimits
-from worker.realtime import accept, decode, significant, slices, store
+from worker.realtime import accept, decode, plausible, significant, slices, store
 from worker.realtime.accept import Held
 from worker.realtime.envelope import Envelope, check_others, open_message, peek
 from worker.realtime.significant import Significant
@@ -22,12 +22,14 @@ class Taken:
 
     ``outcome``: "stored", "unchanged", or why it was refused. ``held``: what is held
     now. ``late_trips``: trips with a significant delay, of a stored message.
+    ``implausible``: predictions of it that were left out.
     """
 
     outcome: str
     held: Held
     new_delays: int = 0
     late_trips: int = 0
+    implausible: int = 0
 
 
 def take(
@@ -53,9 +55,9 @@ def take(
         if digest == held.digest and held.timestamp <= timestamp <= (
             now_s + limits.future_limit_s
         ):
-            held = replace(held, timestamp=timestamp)
-            store.keep(redis, feed.name, held, limits)
-            return Taken(outcome="unchanged", held=held)
+            same = replace(held, timestamp=timestamp)
+            if store.keep(redis, feed.name, same, limits):
+                return Taken(outcome="unchanged", held=same)
         return _take(redis, feed, body, digest, held=held, now_s=now_s, limits=limits)
     except Malformed:
         return Taken(outcome="malformed", held=held)
@@ -109,15 +111,20 @@ def _take(
         held=next_held,
         new_delays=new,
         late_trips=found.late_trips if found else 0,
+        implausible=cut.implausible,
     )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Cut:
-    """A message in parts; ``late``: what riders may be told, where delays are."""
+    """A message in parts; ``late``: what riders may be told, where delays are.
+
+    ``implausible``: predictions that no part holds but the entity as it was sent.
+    """
 
     parts: Iterator[Part]
     late: Callable[[str, bytes], Significant] | None = None
+    implausible: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,6 +145,7 @@ def _of_trip_updates(message: Envelope, limits: RealtimeLimits) -> _Content:
 
     def cut() -> _Cut:
         times = decode.stop_times(message, updates)
+        implausible = plausible.leave_out(times, message.timestamp, limits)
         stops = slices.stop_ids(message, times)
 
         def late(feed: str, seen: bytes) -> Significant:
@@ -150,7 +158,7 @@ def _of_trip_updates(message: Envelope, limits: RealtimeLimits) -> _Content:
             slices.by_trip(trips),
             slices.by_stop(trips, times, stops, limits),
         )
-        return _Cut(parts=parts, late=late)
+        return _Cut(parts=parts, late=late, implausible=implausible)
 
     return _Content(usable=len(trips), route_ids=trips.route_id, cut=cut)
 

@@ -39,6 +39,7 @@ class Polled:
 
     ``outcome``: "stored", "unchanged", or why there is nothing new. ``age_s``: of the
     data that is held now; None when nothing is. ``store_ms``: to judge, cut and store.
+    ``implausible``: predictions that were left out.
     """
 
     feed: str
@@ -49,6 +50,7 @@ class Polled:
     store_ms: float
     age_s: float | None
     new_delays: int
+    implausible: int
 
     @property
     def good(self) -> bool:
@@ -112,16 +114,11 @@ class Tick:
             return list(feeds.values())
         _, slowed = quota.condition(self._redis)
         limits = self._policy.realtime
-        ready = {
-            name: feed
-            for name, feed in feeds.items()
-            if self._breakers[name].state != "open"
-        }
         tick = self._policy.tasks["gtfs_rt_poller"].tick
         if not isinstance(tick, Every):
             raise PolicyError("tasks.gtfs_rt_poller.tick must be a period in seconds")
         return cadence.due(
-            ready,
+            feeds,
             self._states,
             now_s=self._clock(),
             period=cadence.period_of(self._now(), limits),
@@ -129,6 +126,7 @@ class Tick:
             slowed=slowed,
             limits=limits,
             tick=tick,
+            resting=[n for n, seen in self._breakers.items() if seen.state == "open"],
         )
 
     async def _admit(self, feed: str) -> bool:
@@ -194,12 +192,13 @@ class Tick:
             answer,
             store_ms=(perf_counter() - began) * 1e3,
             new_delays=taken.new_delays,
+            implausible=taken.implausible,
         )
 
     def _failed(self, answer: Answer) -> None:
         """What a problem means for this feed and for all feeds, by its kind."""
         feed, now_s = answer.feed, self._clock()
-        pause_s = answer.retry_after_s
+        pause_s = min(answer.retry_after_s, self._policy.realtime.retry_after_limit_s)
         if answer.problem == "over_quota":
             quota.close(self._redis, self._policy.quota, answer.detail)
         elif answer.problem == "rate_limited":
@@ -228,6 +227,7 @@ class Tick:
         *,
         store_ms: float = 0.0,
         new_delays: int = 0,
+        implausible: int = 0,
     ) -> None:
         held = self._held[feed]
         age_s = self._now().timestamp() - held.timestamp if held.timestamp else None
@@ -240,6 +240,7 @@ class Tick:
             store_ms=store_ms,
             age_s=age_s,
             new_delays=new_delays,
+            implausible=implausible,
         )
         if state := self._states.get(feed):
             self._states[feed] = replace(state, outcome=outcome)

@@ -1,10 +1,10 @@
 """The door of the API and of the matcher to realtime data; needs Redis alone.
 
-Every function is one round trip. ``as_of`` tells how old an answer is: the header
-timestamps of the messages it comes from, in epoch seconds of the service clock.
+Every function is one round trip. ``as_of`` tells how old an answer is: the newest
+header timestamps under which the feeds said so, in epoch seconds of the service clock.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -26,12 +26,22 @@ from worker.realtime.delays import Delay
 
 _SOME_TIME = 1 << 62
 
-# Two hashes in one round trip: the trip's route, then the route's slice.
-_OF_TRIP = """
+# One round trip, in which no feed is replaced: each feed's timestamp and the slice of
+# the route or, if KEYS name the hash of trips too, of the trip's route.
+_OF_ROUTE = """
 local found = {}
 for i = 1, #KEYS, 2 do
-  local route = redis.call('HGET', KEYS[i], ARGV[1])
-  found[#found + 1] = route and redis.call('HGET', KEYS[i + 1], route) or ''
+  found[i] = redis.call('HGET', KEYS[i + 1], ARGV[1]) or ''
+  found[i + 1] = redis.call('HGET', KEYS[i], 'timestamp') or '0'
+end
+return found
+"""
+_OF_TRIP = """
+local found = {}
+for i = 1, #KEYS, 3 do
+  local route = redis.call('HGET', KEYS[i + 1], ARGV[1])
+  found[#found + 1] = route and redis.call('HGET', KEYS[i + 2], route) or ''
+  found[#found + 1] = redis.call('HGET', KEYS[i], 'timestamp') or '0'
 end
 return found
 """
@@ -86,18 +96,18 @@ def core_is_fresh(redis: Redis, *, now_s: float) -> bool:
 def route(redis: Redis, route_id: str) -> Live:
     """Every trip update and vehicle of a route; empty when nothing is live."""
     feeds = _feeds("trip_updates", "vehicle_positions")
-    pipeline = redis.pipeline(transaction=False)
-    for feed in feeds:
-        pipeline.hget(keys.live(feed, "routes"), route_id)
-    return _live(feeds, pipeline.execute(), lambda _: True)
+    names = [keys.live(feed, part) for feed in feeds for part in ("meta", "routes")]
+    found = redis.register_script(_OF_ROUTE)(keys=names, args=[route_id])
+    return _live(feeds, found, lambda _: True)
 
 
 def trip(redis: Redis, trip_id: str) -> Live:
     """The trip update and the vehicle of a trip; empty when nothing is live."""
     feeds = _feeds("trip_updates", "vehicle_positions")
-    names = [keys.live(feed, part) for feed in feeds for part in ("trips", "routes")]
-    slices = redis.register_script(_OF_TRIP)(keys=names, args=[trip_id])
-    return _live(feeds, slices, lambda found: found == trip_id)
+    parts = ("meta", "trips", "routes")
+    names = [keys.live(feed, part) for feed in feeds for part in parts]
+    found = redis.register_script(_OF_TRIP)(keys=names, args=[trip_id])
+    return _live(feeds, found, lambda of: of == trip_id)
 
 
 def stop(redis: Redis, stop_id: str) -> list[StopTime]:
@@ -181,14 +191,15 @@ def _feeds(*kinds: Kind) -> list[str]:
 
 
 def _live(
-    feeds: Iterable[str], slices: Iterable[bytes | None], wanted: Callable[[str], bool]
+    feeds: Iterable[str], found: Sequence[bytes], wanted: Callable[[str], bool]
 ) -> Live:
+    """``found``: a slice and a timestamp for each feed; both empty or 0 without any."""
     live = Live(trip_updates=[], vehicles=[], as_of={})
-    for feed, slice_ in zip(feeds, slices, strict=True):
+    for feed, slice_, timestamp in zip(feeds, found[::2], found[1::2], strict=True):
         if not slice_:
             continue
         message = FeedMessage.FromString(slice_)
-        live.as_of[feed] = message.header.timestamp
+        live.as_of[feed] = int(timestamp)
         for entity in message.entity:
             if entity.HasField("trip_update"):
                 if wanted(entity.trip_update.trip.trip_id):

@@ -12,6 +12,7 @@ from worker.realtime.calls import NUMBERS
 from worker.realtime.decode import StopTimes, Trips
 from worker.realtime.envelope import Envelope
 from worker.realtime.places import cell
+from worker.realtime.plausible import on_earth
 
 T = TypeVar("T")
 Part = tuple[str, Mapping[bytes, bytes]]
@@ -134,7 +135,7 @@ def by_cell(
     limits: RealtimeLimits,
 ) -> Iterator[Part]:
     """Each square of the map's vehicles as a message of their own."""
-    placed = np.flatnonzero(np.isfinite(places).all(axis=1))
+    placed = np.flatnonzero(on_earth(places))
     squares = [
         cell(latitude, longitude, limits.cell_degrees)
         for latitude, longitude in places[placed].tolist()

@@ -56,6 +56,7 @@ def gtfs_rt_poller(world: World) -> Detail:
         feeds=len(polled),
         outcomes=dict(outcomes),
         new_delays=sum(row.new_delays for row in polled),
+        implausible=sum(row.implausible for row in polled),
         nudged=nudged,
         received=sum(row.received for row in polled),
     )

@@ -269,6 +269,7 @@ def test_an_error_of_the_handler_ends_the_fetch_and_the_next_one_works(server, f
         ({}, 0),
         ({"Retry-After": "30"}, 30),
         ({"Retry-After": "soon"}, 0),
+        ({"Retry-After": "\u00b2"}, 0),
         (
             {
                 "Retry-After": "Thu, 11 Jun 2026 01:41:00 GMT",

@@ -68,12 +68,14 @@ def test_a_held_message_from_the_future_is_replaced(feeds, limits):
 @pytest.mark.parametrize(
     ("trips", "held", "age_s", "reason"),
     [
-        pytest.param(60, 60, 15, None, id="as many"),
-        pytest.param(48, 60, 15, None, id="a fifth less"),
-        pytest.param(47, 60, 15, "collapsed", id="more than a fifth less"),
-        pytest.param(0, 60, 15, "collapsed", id="none"),
-        pytest.param(5, 39, 15, None, id="a small feed may halve"),
-        pytest.param(5, 60, 91, None, id="believed once the held one is stale"),
+        pytest.param(160, 160, 15, None, id="as many"),
+        pytest.param(128, 160, 15, None, id="a fifth less"),
+        pytest.param(127, 160, 15, "collapsed", id="more than a fifth less"),
+        pytest.param(0, 160, 15, "collapsed", id="none"),
+        pytest.param(15, 25, 15, None, id="a small feed may lose two roots"),
+        pytest.param(14, 25, 15, "collapsed", id="and no more"),
+        pytest.param(0, 4, 15, None, id="a tiny one may end"),
+        pytest.param(5, 160, 91, None, id="believed once the held one is stale"),
     ],
 )
 def test_a_collapse_is_refused_while_the_held_message_is_fresh(

@@ -83,7 +83,7 @@ def test_the_interval_adapts(limits, feed, period, state, disrupted, slowed, sec
     )
 
 
-def due(limits, states, now_s, feeds=POLICY.feeds, period="peak"):
+def due(limits, states, now_s, feeds=POLICY.feeds, period="peak", resting=()):
     chosen = cadence.due(
         feeds,
         states,
@@ -93,6 +93,7 @@ def due(limits, states, now_s, feeds=POLICY.feeds, period="peak"):
         slowed=False,
         limits=limits,
         tick=POLICY.tasks["gtfs_rt_poller"].tick,
+        resting=resting,
     )
     return [feed.name for feed in chosen]
 
@@ -140,6 +141,15 @@ def test_a_feed_that_asked_for_a_pause_gets_it(limits):
 
     assert due(limits, states, 1_000_099, {CORE.name: CORE}) == []
     assert due(limits, states, 1_000_100, {CORE.name: CORE}) == [CORE.name]
+
+
+def test_a_feed_whose_breaker_is_open_rests_and_takes_nobodys_place(limits):
+    core = [name for name, feed in POLICY.feeds.items() if feed.rank == 0]
+
+    asked = due(limits, {}, 1_000_000, resting=core)
+
+    assert not set(core) & set(asked)
+    assert len(asked) == limits.feeds_per_tick
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,30 @@ def test_an_unknown_relationship_is_counted_by_its_number(feeds, tmp_path):
     assert census.count(path).relationships == {"UNKNOWN_42": 1}
 
 
+def test_what_is_left_out_is_counted_by_its_reason_and_still_part_of_the_counts(
+    feeds, tmp_path
+):
+    message = feeds.empty()
+    both = feeds.trip(message, "t", "r", [("s", 10**6, 1), ("", 0, None)])
+    both.vehicle.position.latitude = both.vehicle.position.longitude = 0.0
+    message.entity.add(id="nothing")
+    feeds.trip(message, "t2", "r").is_deleted = True
+    path = tmp_path / "feed.pb"
+    path.write_bytes(message.SerializeToString())
+
+    found = census.count(path)
+
+    assert found.as_json() | bare_counts(path.read_bytes()) == found.as_json()
+    assert found.kind == "mixed"
+    assert found.rejected == {
+        "no_content": 1,
+        "deleted": 1,
+        "no_stop_id": 1,
+        "no_position": 1,
+        "implausible": 2,
+    }
+
+
 @pytest.mark.parametrize(
     ("name", "body", "said"),
     [

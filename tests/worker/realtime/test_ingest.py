@@ -118,6 +118,75 @@ def test_a_slow_writer_does_not_replace_what_a_newer_one_stored(redis, limits, f
     assert read.route(redis, "r1").as_of == {TRIPS.name: feeds.NOON + 15}
 
 
+def test_what_is_unchanged_is_stored_again_when_redis_was_wiped_meanwhile(
+    redis, limits, feeds
+):
+    body = feeds.city().SerializeToString()
+
+    def take(held):
+        return ingest.take(
+            redis, TRIPS, body, held=held, now_s=feeds.NOON, limits=limits
+        )
+
+    held = take(Held()).held
+    redis.flushall()
+
+    assert take(held).outcome == "stored"
+    assert len(read.route(redis, "r1").trip_updates) == 6
+    assert store.held(redis, [TRIPS.name])[TRIPS.name] == held
+
+
+def test_a_slow_writer_does_not_make_what_is_held_older(redis, limits, feeds):
+    def take(shift_s, held):
+        again = feeds.city()
+        again.header.timestamp += shift_s
+        return ingest.take(
+            redis,
+            TRIPS,
+            again.SerializeToString(),
+            held=held,
+            now_s=feeds.NOON + 60,
+            limits=limits,
+        )
+
+    held = take(0, Held()).held
+    assert take(30, held).outcome == "unchanged"
+    assert take(15, held).outcome == "unchanged"
+
+    assert read.freshness(redis)[TRIPS.name].timestamp == feeds.NOON + 30
+
+
+@pytest.mark.parametrize("lost", ["routes", "trips", "stops", "delays"])
+def test_a_redis_that_lost_a_staged_part_keeps_what_was_held(redis, take, feeds, lost):
+    take(feeds.city(), now_s=feeds.NOON)
+    later = feeds.city(timestamp=feeds.NOON + 15, delay=900)
+
+    class Forgetful(store.Staged):
+        def commit(self, *args, **kwargs):
+            redis.delete(self._staged(lost))
+            return super().commit(*args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(store, "Staged", Forgetful)
+        with pytest.raises(TransientError, match="lost a part"):
+            take(later, now_s=feeds.NOON + 15)
+
+    assert read.freshness(redis)[TRIPS.name].timestamp == feeds.NOON
+    assert len(read.route(redis, "r1").trip_updates) == 6
+    assert read.generation(redis) == (0, 0)
+    assert take(later, now_s=feeds.NOON + 15).outcome == "stored"
+
+
+@pytest.mark.parametrize("where", ["message", "header"])
+def test_an_extension_anywhere_is_no_reason_to_refuse(redis, take, feeds, where):
+    message = feeds.city()
+    extended = message if where == "message" else message.header
+    extended.MergeFromString(b"\xfa\x3e\x82\x01" + b"x" * 130)  # field 1007
+
+    assert take(message, now_s=feeds.NOON).outcome == "stored"
+    assert len(read.route(redis, "r1").trip_updates) == 6
+
+
 def test_stale_delays_are_stored_for_screens_and_told_to_nobody(redis, take, feeds):
     taken = take(feeds.city(delay=900), now_s=feeds.NOON + TRIPS.stale_s + 1)
 

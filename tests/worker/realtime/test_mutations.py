@@ -8,16 +8,29 @@ from google.transit.gtfs_realtime_pb2 import FeedMessage
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from worker import keys
 from worker.policy import POLICY
 from worker.realtime import decode, ingest, read, store
 from worker.realtime.accept import Held
 from worker.realtime.envelope import check_others, open_message
 from worker.realtime.wire import Malformed
 
-FEED = POLICY.feeds["sydneytrains_trips"]
-KNOWN_OUTCOMES = {
-    "stored",
-    "unchanged",
+MADE_UP = {name: name for name in ("metro_trips", "metro_vehicles", "alerts")}
+RECORDED = {
+    "tripupdates_sydneytrains.pb": "sydneytrains_trips",
+    "vehiclepos_sydneytrains.pb": "sydneytrains_vehicles",
+    "vehiclepos_buses.pb": "buses_vehicles",
+    "vehiclepos_metro.pb": "metro_vehicles",
+    "vehiclepos_lightrail_innerwest.pb": "lightrail_innerwest_vehicles",
+    "sample_trip_update.pb": "metro_trips",
+    "sample_alert.pb": "alerts",
+    "GTFS_TU2020-09-01_08_00.pb.gz": "buses_trips",
+    "GTFS_VP2020-09-01_08_00.pb.gz": "buses_vehicles",
+}
+"""A real body, and the feed that it is of."""
+
+DAMAGED = [*MADE_UP, "tripupdates_sydneytrains.pb", "sample_alert.pb"]
+REFUSALS = {
     "empty",
     "html",
     "json",
@@ -30,21 +43,12 @@ KNOWN_OUTCOMES = {
     "collapsed",
     "other_routes",
 }
+PARTS = {"trip_updates": "trip_update", "vehicle_positions": "vehicle"}
 on_shared_fixtures = settings(
-    max_examples=100,
+    max_examples=60,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-
-
-@pytest.fixture(scope="module")
-def trains(request):
-    """The real trains feed where there is one, else a city of ours."""
-    try:
-        recordings = request.getfixturevalue("recordings")
-    except pytest.skip.Exception:
-        return Body(_city())
-    return Body(recordings["tripupdates_sydneytrains.pb"])
 
 
 class Body(bytes):
@@ -54,33 +58,51 @@ class Body(bytes):
         return f"<{len(self)} bytes>"
 
 
-def _city():
-    message = FeedMessage()
-    message.header.gtfs_realtime_version = "2.0"
-    message.header.timestamp = 1_781_142_000
-    for number in range(300):
-        entity = message.entity.add(id=str(number))
-        entity.trip_update.trip.trip_id = f"t{number}"
-        entity.trip_update.trip.route_id = f"r{number % 20}"
-        for stop in range(10):
-            row = entity.trip_update.stop_time_update.add(stop_id=f"s{stop}")
-            row.arrival.delay = 60 * stop - number
-    return message.SerializeToString()
+class Good:
+    """A good body of one feed, held by Redis, and what may come after it."""
 
+    def __init__(self, redis, feed, body):
+        self.redis = redis
+        self.feed = feed
+        self.timestamp = FeedMessage.FromString(body).header.timestamp
+        redis.flushall()
+        assert self.take(body, Held(), self.timestamp).outcome == "stored"
+        self.held = store.held(redis, [feed.name])[feed.name]
+        self.next = Body(later(body, self.timestamp + 15))
 
-def take(redis, body, held, now_s):
-    return ingest.take(
-        redis, FEED, body, held=held, now_s=now_s, limits=POLICY.realtime
-    )
+    def take(self, body, held, now_s):
+        return ingest.take(
+            self.redis, self.feed, body, held=held, now_s=now_s, limits=POLICY.realtime
+        )
 
+    def judge(self, body, *, compare=True):
+        """Take a damaged body; what is stored then is what the bindings read from it,
+        and what is refused has changed nothing.
+        """
+        meta = self.redis.hgetall(keys.live(self.feed.name, "meta"))
+        outcome = self.take(body, self.held, self.timestamp + 15).outcome
+        if outcome == "stored":
+            assert not compare or self.stored() == self.entities(body)
+        elif outcome != "unchanged":
+            assert outcome in REFUSALS
+            assert self.redis.hgetall(keys.live(self.feed.name, "meta")) == meta
+        return outcome
 
-@pytest.fixture
-def held(redis, trains):
-    """Redis holding the good feed of a moment ago, and that feed's timestamp."""
-    redis.flushall()
-    timestamp = FeedMessage.FromString(trains).header.timestamp
-    assert take(redis, trains, Held(), timestamp).outcome == "stored"
-    return store.held(redis, [FEED.name])[FEED.name], timestamp
+    def stored(self):
+        part = "all" if self.feed.kind == "alerts" else "routes"
+        found = Counter()
+        for slice_ in self.redis.hvals(keys.live(self.feed.name, part)):
+            found.update(self.entities(slice_))
+        return found
+
+    def entities(self, body):
+        """The entities of the feed's kind, as the bindings read them, in any order."""
+        kind = PARTS.get(self.feed.kind, "alert")
+        return Counter(
+            entity.SerializeToString()
+            for entity in FeedMessage.FromString(body).entity
+            if entity.HasField(kind) and not entity.is_deleted
+        )
 
 
 def later(body, timestamp):
@@ -89,112 +111,131 @@ def later(body, timestamp):
     return message.SerializeToString()
 
 
-def judge(redis, held, body, now_s):
-    """Take a damaged body; what is stored then is what the bindings read from it."""
-    taken = take(redis, body, held, now_s)
-    reason = taken.outcome
-    assert reason in KNOWN_OUTCOMES
-    if reason == "stored":
-        message = FeedMessage.FromString(body)
-        for entity in list(message.entity)[:3]:
-            trip = entity.trip_update.trip
-            # What is no text, the bindings hand out as bytes.
-            if isinstance(trip.trip_id, str) and isinstance(trip.route_id, str):
-                found = read.route(redis, trip.route_id).trip_updates
-                assert entity.is_deleted or entity.trip_update in found
-    return reason
+def made_up(feeds, name):
+    if name == "metro_trips":
+        return feeds.city(trips=70).SerializeToString()
+    message = feeds.empty()
+    for number in range(30):
+        if name == "metro_vehicles":
+            feeds.vehicle(message, f"t{number}", f"r{number % 3}", -33.8, 151.2)
+        else:
+            alert = message.entity.add(id=str(number)).alert
+            alert.informed_entity.add(route_id=f"r{number % 3}", stop_id="s")
+            alert.header_text.translation.add(text="Works", language="en")
+    return message.SerializeToString()
 
 
-def test_a_cut_at_every_entity_boundary_is_refused_or_loses_little(redis, trains, held):
-    before, timestamp = held
-    body = later(trains, timestamp + 15)
-    opened = open_message(body)
-    share = POLICY.realtime.collapse_share
+@pytest.fixture
+def body_of(request, feeds):
+    """The bytes of a good feed by its name."""
+
+    def body(name):
+        if name in MADE_UP:
+            return made_up(feeds, name)
+        return request.getfixturevalue("recordings")[name]
+
+    return body
+
+
+@pytest.fixture
+def good(request, redis, body_of):
+    """The feed that the test names, held since a moment ago."""
+    name = request.param
+    feed = (MADE_UP | RECORDED)[name]
+    return Good(redis, POLICY.feeds[feed], body_of(name))
+
+
+def of(*names):
+    return pytest.mark.parametrize("good", names, indirect=True)
+
+
+@of(*MADE_UP, *RECORDED)
+def test_a_cut_at_every_entity_boundary_is_refused_or_loses_little(good):
+    ends = open_message(good.next).at.tolist()
+    fewest = POLICY.realtime.fewest_entities(len(ends))
+    # Thousands of cuts of megabytes would say no more than fifty do.
+    step = 1 if len(ends) < 1000 else len(ends) // 50
 
     reasons = Counter()
-    for kept, end in enumerate(opened.at.tolist()):
-        if kept % 7:
-            continue
-        reason = judge(redis, before, body[:end], timestamp + 15)
-        if kept < share * opened.entities:
-            assert reason == "collapsed"
+    for kept in range(0, len(ends), step):
+        compare = step > 1 or not kept % 10
+        reason = good.judge(good.next[: ends[kept]], compare=compare)
+        assert (reason == "collapsed") == (kept < fewest), f"{kept} of {len(ends)}"
         reasons[reason] += 1
 
     assert set(reasons) <= {"collapsed", "stored"}
 
 
-@given(share=st.floats(0, 1), data=st.data())
+@of(*DAMAGED)
+@given(share=st.floats(0, 1))
 @on_shared_fixtures
-def test_a_cut_anywhere_else_is_refused(redis, trains, held, share, data):
-    before, timestamp = held
-    body = later(trains, timestamp + 15)
-    ends = set(open_message(body).at.tolist()) | {len(body)}
-    cut = min(int(share * len(body)), len(body) - 1)
+def test_a_cut_anywhere_else_is_refused(good, share):
+    ends = {*open_message(good.next).at.tolist(), len(good.next)}
+    cut = min(int(share * len(good.next)), len(good.next) - 1)
     while cut in ends:
         cut -= 1
 
-    reason = judge(redis, before, body[: max(cut, 0)], timestamp + 15)
-
-    assert reason in {"malformed", "empty"}
-    assert read.freshness(redis)[FEED.name].timestamp == timestamp
+    assert good.judge(good.next[: max(cut, 0)]) in {"malformed", "empty"}
 
 
+@of(*DAMAGED)
 @given(flips=st.lists(st.tuples(st.floats(0, 0.9999), st.integers(0, 7)), min_size=1))
 @on_shared_fixtures
-def test_flipped_bits_never_crash_and_what_is_accepted_the_bindings_accept(
-    redis, trains, held, flips
-):
-    before, timestamp = held
-    body = bytearray(later(trains, timestamp + 15))
+def test_flipped_bits_never_crash_and_what_is_stored_the_bindings_read(good, flips):
+    body = bytearray(good.next)
     for share, bit in flips:
         body[int(share * len(body))] ^= 1 << bit
 
-    judge(redis, before, bytes(body), timestamp + 15)
+    good.judge(bytes(body))
 
 
+@of(*DAMAGED)
+@given(flip=st.tuples(st.floats(0, 0.9999), st.integers(0, 7)))
+@on_shared_fixtures
+def test_no_flipped_bit_tells_riders_of_a_delay_that_cannot_be(good, flip):
+    body = bytearray(good.next)
+    body[int(flip[0] * len(body))] ^= 1 << flip[1]
+
+    good.judge(bytes(body), compare=False)
+
+    limits = POLICY.realtime
+    for delay in read.worst_delays(good.redis):
+        assert abs(delay.delay_s) <= limits.delay_limit_s
+        at = delay.expected_at or good.timestamp
+        assert abs(at - good.timestamp) <= limits.horizon_s + 15
+
+
+@of(*MADE_UP)
 @given(body=st.binary(max_size=400))
 @on_shared_fixtures
-def test_random_bytes_never_replace_what_is_held(redis, held, body):
-    before, timestamp = held
-
-    assert judge(redis, before, b"\n" + body, timestamp + 15) != "stored"
-    assert read.freshness(redis)[FEED.name].timestamp == timestamp
+def test_random_bytes_never_replace_what_is_held(good, body):
+    assert good.judge(b"\n" + body) in REFUSALS
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "sample_trip_update.pb",
-        "vehiclepos_sydneytrains.pb",
-        "sample_alert.pb",
-        "GTFS_VP2020-09-01_08_00.pb.gz",
-    ],
-)
-def test_another_feeds_body_is_refused(redis, held, recordings, name):
-    before, timestamp = held
-    body = later(recordings[name], timestamp + 15)
+@of(*RECORDED)
+def test_another_feeds_body_is_refused(good, body_of):
+    reasons = {}
+    for name, feed in RECORDED.items():
+        if feed != good.feed.name:
+            reasons[name] = good.judge(later(body_of(name), good.timestamp + 15))
 
-    reason = judge(redis, before, body, timestamp + 15)
-
-    assert reason in {"wrong_kind", "other_routes", "collapsed"}
+    assert set(reasons.values()) <= {"wrong_kind", "other_routes", "collapsed"}, reasons
 
 
-@pytest.mark.parametrize("times", [2, 3])
-def test_a_body_glued_to_itself_is_refused(redis, trains, held, times):
-    before, timestamp = held
-    body = later(trains, timestamp + 15)
+@of(*MADE_UP, *RECORDED)
+def test_bodies_glued_together_are_refused(good, body_of):
+    other = later(body_of("metro_trips"), good.timestamp + 15)
 
-    assert judge(redis, before, body * times, timestamp + 15) == "malformed"
+    for glued in (good.next * 2, good.next * 3, good.next + other, other + good.next):
+        assert good.judge(glued) == "malformed"
 
 
-@given(
-    piece=st.binary(min_size=1, max_size=60),
-    share=st.floats(0, 1),
-)
+@of(*DAMAGED)
+@given(piece=st.binary(min_size=1, max_size=60), share=st.floats(0, 1))
 @on_shared_fixtures
-def test_the_walk_accepts_only_what_the_bindings_parse(trains, piece, share):
-    at = int(share * len(trains))
-    body = trains[:at] + piece + trains[at + len(piece) :]
+def test_the_walk_accepts_only_what_the_bindings_parse(good, piece, share):
+    at = int(share * len(good.next))
+    body = good.next[:at] + piece + good.next[at + len(piece) :]
 
     try:
         opened = open_message(body)

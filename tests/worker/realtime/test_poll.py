@@ -191,6 +191,18 @@ def test_retry_after_is_honoured(tick, clock, feeds):
     assert after[0][FEED].outcome == "stored"
 
 
+def test_a_retry_after_without_end_does_not_darken_a_feed(tick, clock, feeds):
+    tick({FEED: {"problem": "unavailable", "retry_after_s": float("inf")}})
+    longest_s = POLICY.realtime.retry_after_limit_s
+
+    clock.at += longest_s - 15
+    waiting = tick({FEED: body(feeds.city())})
+    clock.at += 15
+
+    assert waiting == ({}, [])
+    assert tick({FEED: body(feeds.city())})[1] == [FEED]
+
+
 def test_over_quota_stops_every_feed_and_says_why(redis, tick, clock, feeds, only):
     policy = only(FEED, "metro_trips")
     refused = {"problem": "over_quota", "detail": "Account Over Quota Limit"}

@@ -6,6 +6,7 @@ from google.transit.gtfs_realtime_pb2 import FeedMessage
 from worker.policy import POLICY
 from worker.realtime import ingest, places, read
 from worker.realtime.accept import Held
+from worker.realtime.store import held as held_of
 
 
 def store(redis, feed_name, message, now_s=None):
@@ -145,6 +146,49 @@ def test_a_vehicle_without_a_position_is_on_its_route_but_not_on_the_map(redis, 
     assert read.vehicles_near(redis, -33.87, 151.2, 1000) == []
 
 
+@pytest.mark.parametrize(
+    "place",
+    [(0.0, 0.0), (1e30, 151.2), (-33.8, 200.0), (float("nan"), 151.2)],
+    ids=["none known", "no latitude", "no longitude", "no number"],
+)
+def test_a_vehicle_that_is_nowhere_on_earth_is_not_on_the_map(redis, feeds, place):
+    message = feeds.empty()
+    feeds.vehicle(message, "t", "r", *place)
+    feeds.vehicle(message, "t2", "r", -33.87, 151.2)
+    store(redis, "buses_vehicles", message)
+
+    assert len(read.route(redis, "r").vehicles) == 2
+    assert len(redis.hkeys("live:buses_vehicles:cells")) == 1
+
+
+def test_a_prediction_that_cannot_be_is_left_out(redis, feeds):
+    limits = POLICY.realtime
+    message = feeds.empty()
+    worst, far = limits.delay_limit_s, limits.horizon_s
+    feeds.trip(message, "most", "r", [("s", worst, feeds.NOON + far)])
+    feeds.trip(message, "more", "r", [("s", worst + 1, feeds.NOON + far + 1)])
+    feeds.trip(message, "zero", "r", [("s", -30, 0)])
+    store(redis, "buses_trips", message)
+
+    calls = {call.trip_id: call for call in read.stop(redis, "s")}
+
+    assert calls["most"].departure_delay_s == worst
+    assert calls["most"].expected_at == feeds.NOON + far
+    assert (calls["more"].departure_delay_s, calls["more"].expected_at) == (None, None)
+    assert (calls["zero"].departure_delay_s, calls["zero"].expected_at) == (-30, None)
+    assert [delay.trip_id for delay in read.worst_delays(redis)] == ["most"]
+
+
+def test_an_alert_that_is_no_text_is_read_all_the_same(redis, feeds):
+    message = feeds.empty()
+    alert = message.entity.add(id="a").alert
+    alert.header_text.translation.add(text="xxxx", language="en")
+    body = message.SerializeToString().replace(b"xxxx", b"\xff\xfexx")
+    store(redis, "alerts", body)
+
+    assert [alert.title for alert in read.alerts(redis)] == ["\ufffd\ufffdxx"]
+
+
 def test_alerts_are_read_by_route_by_stop_or_all(redis, feeds):
     message = feeds.empty()
     for name, informed in {
@@ -197,6 +241,26 @@ def test_freshness_tells_the_true_age(redis, feeds):
     assert (held.age_s(feeds.NOON + 40), held.entities) == (40, 3)
     assert not held.stale(feeds.NOON + 90)
     assert held.stale(feeds.NOON + 91)
+
+
+def test_an_answer_is_as_old_as_the_last_time_the_feed_said_so(redis, feeds):
+    store(redis, "buses_trips", feeds.city())
+    held = held_of(redis, ["buses_trips"])["buses_trips"]
+    again = feeds.city()
+    again.header.timestamp += 45
+
+    taken = ingest.take(
+        redis,
+        POLICY.feeds["buses_trips"],
+        again.SerializeToString(),
+        held=held,
+        now_s=feeds.NOON + 45,
+        limits=POLICY.realtime,
+    )
+
+    assert taken.outcome == "unchanged"
+    for live in (read.route(redis, "r1"), read.trip(redis, "t1")):
+        assert live.as_of == {"buses_trips": feeds.NOON + 45}
 
 
 def test_a_generation_is_matched_once_it_is_marked(redis, feeds):
