@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from worker.app import make_app
 from worker.celeryconfig import worker_arguments
 from worker.env import Settings, for_celery
 from worker.notifications.service_days import today
-from worker.policy import POLICY
+from worker.policy import POLICY, apply_settings
 from worker.realtime import delays
 from worker.records import Outcome, TaskRecord
 from worker.telemetry import recording
@@ -39,8 +40,9 @@ LIMITS = (
 @pytest.fixture
 def worker(database, redis_url):
     """A worker of the pool that matches; it must outlive what its children do."""
+    pool = replace(POLICY.pools["bg"], queues=("normal",))  # a sync would go outside
     command = [sys.executable, "-m", "celery", "-A", "looping_matcher", "worker",
-               *worker_arguments(POLICY.pools["bg"])]  # fmt: skip
+               *worker_arguments(pool)]  # fmt: skip
     process = subprocess.Popen(
         command,
         env={
@@ -92,7 +94,8 @@ def late_line(owner, redis):
 def test_a_matcher_that_loops_is_ended_and_the_next_one_matches(
     redis, redis_url, owner
 ):
-    app = make_app(Settings(redis_url=redis_url), POLICY)
+    # A message carries the limits of who publishes it, as a poller of this policy.
+    app = make_app(Settings(redis_url=redis_url), apply_settings(POLICY, list(LIMITS)))
 
     def matched(loops):
         """How a match ends that finds the bug so, and how long it lasted."""
