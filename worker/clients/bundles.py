@@ -1,19 +1,19 @@
 """Published archives over HTTP: only when changed, resumed when broken, hashed, kept.
 
 A download continues in ``<name>.part`` where the last try stopped, if the server still
-holds the same file. What arrived whole is kept under its hash, so that a retry after a
-crash needs no network.
+holds the same file. What arrived whole is kept under its hash with what the server
+called it, so that a retry after a crash asks whether it is still that, and no more.
 """
 
 import hashlib
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
 import httpx
 
+from worker.clients.kept import Kept, Published, labels_of, write_labels
 from worker.errors import PermanentError, RateLimitedError, TransientError
 from worker.policy.timetable import Bundle, TimetableLimits
 
@@ -21,16 +21,6 @@ _ZIP_MAGIC = b"PK\x03\x04"
 _OVER_QUOTA = "quota limit"
 _QUOTA_PAUSE_S = 3600.0
 _RATE_PAUSE_S = 5.0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Published:
-    """A bundle as it was received: its hash and what the server called it."""
-
-    name: str
-    sha256: str
-    etag: str = ""
-    modified: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,7 +50,7 @@ class Bundles:
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._client = client
-        self._folder = folder
+        self.kept = Kept(folder)
         self._limits = limits
         self._clock = clock
 
@@ -72,12 +62,12 @@ class Bundles:
         deadline: float,
         tell: Tell = lambda _got, _all: None,
     ) -> Fetched:
-        """The bundle, downloaded unless the server says it is still ``known``.
+        """The bundle, downloaded unless it is still ``known``, or what is kept here.
 
         ``deadline`` is of this object's clock. Raises TransientError when it may work
         next time, RateLimitedError, or PermanentError.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self.kept.folder.mkdir(parents=True, exist_ok=True)
         try:
             return self._fetched(bundle, known, deadline, tell)
         except httpx.HTTPError as error:
@@ -86,35 +76,24 @@ class Bundles:
                 "the next try continues where this one stopped"
             ) from error
 
-    def kept(self, name: str, sha256: str) -> Path:
-        """Where a bundle with this hash is kept, if it is."""
-        return self._folder / f"{name}-{sha256[:16]}.zip"
-
-    def forget_others(self, names: Mapping[str, str]) -> None:
-        """Delete kept archives other than those with the hashes of ``names``."""
-        wanted = {self.kept(name, sha256) for name, sha256 in names.items()}
-        for path in self._folder.glob("*.zip"):
-            if path not in wanted:
-                path.unlink(missing_ok=True)
-
     def _fetched(
         self, bundle: Bundle, known: Published | None, deadline: float, tell: Tell
     ) -> Fetched:
-        part = self._folder / f"{bundle.name}.part"
-        asked = _conditions(known) if known else self._continuation(part)
+        part = self.kept.folder / f"{bundle.name}.part"
+        held = self.kept.newest(bundle.name) or known
+        asked = self._continuation(part) or _conditions(held)
         with self._client.stream("GET", bundle.path, headers=asked) as response:
-            if response.status_code == httpx.codes.NOT_MODIFIED and known:
-                path = self.kept(bundle.name, known.sha256)
-                return Fetched(
-                    published=known,
-                    path=path if path.exists() else None,
-                    unchanged=True,
-                )
-            if not (response.is_server_error and known):
+            status = response.status_code
+            if status == httpx.codes.NOT_MODIFIED and held:
+                path = self.kept.whole(held)
+                if path or held == known:
+                    return Fetched(published=held, path=path, unchanged=held == known)
+            elif not (asked and _is_confused(response)):
                 self._receive(bundle, part, response, deadline, tell)
                 return self._finished(bundle, part, known)
-        # NSW answers a conditional request for trains with 502 where 304 is meant.
-        return self._fetched(bundle, None, deadline, tell)
+        with self._client.stream("GET", bundle.path) as response:
+            self._receive(bundle, part, response, deadline, tell)
+            return self._finished(bundle, part, known)
 
     def _receive(
         self,
@@ -127,16 +106,19 @@ class Bundles:
         _check_status(bundle, response)
         resumed = response.status_code == httpx.codes.PARTIAL_CONTENT
         received = part.stat().st_size if resumed else 0
+        if resumed and not _continues(response, received):
+            part.unlink()
+            raise TransientError(
+                f"the bundle {bundle.name} came in part, but not the part asked for; "
+                "the next try begins anew"
+            )
         expected = received + int(response.headers.get("content-length", 0))
         if expected > self._limits.max_archive_bytes:
             raise PermanentError(self._too_large(bundle))
-        _labels(part).write_text(
-            json.dumps(
-                {
-                    "etag": response.headers.get("etag", ""),
-                    "modified": response.headers.get("last-modified", ""),
-                }
-            )
+        write_labels(
+            part,
+            etag=response.headers.get("etag", ""),
+            modified=response.headers.get("last-modified", ""),
         )
         with part.open("ab" if resumed else "wb") as file:
             for chunk in response.iter_raw():
@@ -156,23 +138,18 @@ class Bundles:
     def _finished(self, bundle: Bundle, part: Path, known: Published | None) -> Fetched:
         with part.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        labels = json.loads(_labels(part).read_text())
-        path = self.kept(bundle.name, sha256)
-        part.replace(path)
-        _labels(part).unlink()
+        published = Published(name=bundle.name, sha256=sha256, **labels_of(part))
         return Fetched(
-            published=Published(name=bundle.name, sha256=sha256, **labels),
-            path=path,
+            published=published,
+            path=self.kept.keep(part, published),
             unchanged=known is not None and known.sha256 == sha256,
         )
 
     def _continuation(self, part: Path) -> dict[str, str]:
         """Ask for the rest of a broken download, if its file is still the same."""
-        if not part.exists() or not _labels(part).exists():
-            return {}
-        labels = json.loads(_labels(part).read_text())
-        same = labels["etag"] or labels["modified"]
-        size = part.stat().st_size
+        labels = labels_of(part)
+        same = labels.get("etag") or labels.get("modified")
+        size = part.stat().st_size if part.exists() else 0
         if not same or not size or same.startswith("W/"):
             return {}
         return {"Range": f"bytes={size}-", "If-Range": same}
@@ -194,26 +171,29 @@ def connect(base_url: str, api_key: str, limits: TimetableLimits) -> httpx.Clien
     )
 
 
-def sha256_of(path: Path) -> str:
-    """The hash of an archive; of a folder, that of its files' names and contents."""
-    if path.is_file():
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    whole = hashlib.sha256()
-    for file_path in sorted(each for each in path.rglob("*") if each.is_file()):
-        whole.update(file_path.relative_to(path).as_posix().encode() + b"\0")
-        with file_path.open("rb") as file:
-            whole.update(hashlib.file_digest(file, "sha256").digest())
-    return whole.hexdigest()
-
-
-def _labels(part: Path) -> Path:
-    return part.with_suffix(".json")
-
-
-def _conditions(known: Published) -> dict[str, str]:
+def _conditions(known: Published | None) -> dict[str, str]:
+    if known is None:
+        return {}
     conditions = {"If-None-Match": known.etag, "If-Modified-Since": known.modified}
     return {name: value for name, value in conditions.items() if value}
+
+
+def _is_confused(response: httpx.Response) -> bool:
+    """Whether the answer to a condition or a range says nothing about the bundle.
+
+    NSW answers a conditional request for trains with 502 where 304 is meant; 416 says
+    that nothing is left after the part that is here.
+    """
+    status = response.status_code
+    return status == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE or (
+        response.is_server_error
+    )
+
+
+def _continues(response: httpx.Response, size: int) -> bool:
+    """Whether a partial answer begins where ``size`` bytes end (RFC 9110, 14.4)."""
+    said: str = response.headers.get("content-range", "")
+    return said.startswith(f"bytes {size}-")
 
 
 def _check_status(bundle: Bundle, response: httpx.Response) -> None:

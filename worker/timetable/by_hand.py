@@ -3,7 +3,7 @@
 from datetime import datetime
 from pathlib import Path
 
-from worker.clients.bundles import sha256_of
+from worker.clients.kept import sha256_of
 from worker.errors import UsageError
 from worker.policy.timetable import TimetableLimits
 from worker.reliability.lease import Lease
@@ -64,5 +64,10 @@ def as_rows(result: SyncResult) -> list[tuple[str, str]]:
     rows += [
         ("left out", f"{skip['file']}:{skip['line']}: {skip['reason']}")
         for skip in result.skipped
+    ]
+    rows += [
+        (f"left out of {file}", f"{count:,} rows for their {reason}")
+        for file, reasons in result.skipped_rows.items()
+        for reason, count in reasons.items()
     ]
     return rows + [("warning", warning) for warning in result.warnings]

@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from worker.clients.bundles import Bundles, Fetched, Published
+from worker.clients.bundles import Bundles, Fetched
+from worker.clients.kept import Published
 from worker.errors import TransientError
 from worker.policy.timetable import Bundle, TimetableLimits
 from worker.reliability.lease import Lease
@@ -54,7 +55,7 @@ def sync_published(
         check=lease.check,
         progress=progress,
     )
-    server.forget_others(hashes)
+    server.kept.forget_others(hashes)
     return result
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -11,14 +12,16 @@ import pytest
 from redis import Redis
 
 from worker.clients.bundles import Bundles
+from worker.errors import PermanentError
 from worker.policy.timetable import BUNDLES, TIMETABLE
 from worker.reliability import lease
 from worker.timetable import swap
+from worker.timetable.building import Progress, Step, ignore_progress
 from worker.timetable.published import sync_published
 from worker.timetable.sync import SyncResult
 
 Loader = psycopg.Connection[Any]
-Sync = Callable[[], SyncResult]
+Sync = Callable[..., SyncResult]
 
 
 @pytest.fixture
@@ -35,8 +38,18 @@ def published(
 
 
 @pytest.fixture
+def sent() -> list[str]:
+    """The paths whose body was sent, one an answer."""
+    return []
+
+
+@pytest.fixture
 def sync(
-    published: dict[str, bytes], loader: Loader, redis_url: str, tmp_path: Path
+    published: dict[str, bytes],
+    sent: list[str],
+    loader: Loader,
+    redis_url: str,
+    tmp_path: Path,
 ) -> Iterator[Sync]:
     """Syncs what is published, as the task does."""
 
@@ -45,6 +58,7 @@ def sync(
         etag = f'"{hash(body)}"'
         if request.headers.get("if-none-match") == etag:
             return httpx.Response(304)
+        sent.append(request.url.path)
         return httpx.Response(200, content=iter([body]), headers={"etag": etag})
 
     client = httpx.Client(base_url="http://nsw", transport=httpx.MockTransport(answer))
@@ -52,7 +66,7 @@ def sync(
 
     with Redis.from_url(redis_url) as store:
 
-        def run() -> SyncResult:
+        def run(progress: Progress = ignore_progress) -> SyncResult:
             with lease.held(
                 store, loader, "timetable", ttl_s=60, renew_every_s=20
             ) as held:
@@ -63,6 +77,7 @@ def sync(
                     TIMETABLE,
                     now=datetime(2026, 11, 23, 2, tzinfo=UTC),
                     lease=held,
+                    progress=progress,
                 )
 
         yield run
@@ -123,3 +138,107 @@ def test_a_version_that_was_rolled_back_is_not_loaded_again(
 
     assert second.version != first.version or second.rows != first.rows
     assert (again.unchanged, again.rows) == (True, first.rows)
+
+
+def test_a_try_after_an_interrupt_finishes_from_the_kept_archives(
+    sync: Sync, loader: Loader, sent: list[str]
+) -> None:
+    def interrupt(step: Step) -> None:
+        if step.stage == "stop_times":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sync(progress=interrupt)
+    loader.rollback()
+
+    result = sync()
+
+    assert (result.unchanged, result.rows["stop_times.txt"]) == (False, 11)
+    assert sorted(sent) == sorted(row.path for row in BUNDLES.values())
+
+
+def test_bundles_with_other_columns_keep_their_values_apart(
+    sync: Sync,
+    loader: Loader,
+    published: dict[str, bytes],
+    small_feed: dict[str, str],
+    zipped: Callable[..., Path],
+) -> None:
+    header = "trip_id,arrival_time,departure_time,stop_id,stop_sequence"
+    rows = small_feed["stop_times.txt"].splitlines()[1:]
+    for path, columns, own in (
+        ("complete", "pickup_type,drop_off_type", ""),
+        ("sydneytrains", "drop_off_type,timepoint", "T"),
+    ):
+        feed = {
+            **small_feed,
+            "stop_times.txt": "\n".join(
+                [f"{header},{columns}", *(f"{own}{row},0,1" for row in rows), ""]
+            ),
+        }
+        if own:
+            for trip in ("t1", "t2", "t3", "b1", "n1"):
+                feed["trips.txt"] = feed["trips.txt"].replace(f",{trip},", f",T{trip},")
+        published[BUNDLES[path].path] = zipped(feed, f"{path}.zip").read_bytes()
+
+    sync()
+
+    found = loader.execute(
+        "SELECT DISTINCT left(trip_id, 1), pickup_type, drop_off_type, timepoint "
+        "FROM gtfs.stop_times ORDER BY 1"
+    ).fetchall()
+    assert found == [
+        ("T", None, 0, 1),
+        ("b", 0, 1, None),
+        ("n", 0, 1, None),
+    ]
+
+
+def test_a_bundle_whose_trips_vanish_is_refused_whatever_the_others_hold(
+    sync: Sync,
+    loader: Loader,
+    published: dict[str, bytes],
+    small_feed: dict[str, str],
+    zipped: Callable[..., Path],
+    oracle: SimpleNamespace,
+) -> None:
+    sync()
+    small_feed["routes.txt"] = small_feed["routes.txt"].replace(",2\n", ",700\n")
+    buses = zipped(small_feed, "buses.zip").read_bytes()
+    published[BUNDLES["sydneytrains"].path] = buses
+
+    with (
+        oracle.untouched(loader),
+        pytest.raises(
+            PermanentError, match=r"trips.txt of the bundle sydneytrains has no rows"
+        ),
+    ):
+        sync()
+
+
+def test_a_bundle_that_is_not_valid_today_is_refused(
+    sync: Sync,
+    loader: Loader,
+    published: dict[str, bytes],
+    small_feed: dict[str, str],
+    zipped: Callable[..., Path],
+    oracle: SimpleNamespace,
+) -> None:
+    sync()
+    small_feed["calendar.txt"] = small_feed["calendar.txt"].replace(
+        "20260101", "20261201"
+    )
+    for trip in ("t1", "t2", "t3"):
+        for file in ("trips.txt", "stop_times.txt"):
+            small_feed[file] = small_feed[file].replace(f"{trip},", f"T-{trip},")
+    early = zipped(small_feed, "early.zip").read_bytes()
+    published[BUNDLES["sydneytrains"].path] = early
+
+    with (
+        oracle.untouched(loader),
+        pytest.raises(
+            PermanentError,
+            match="no service of the bundle sydneytrains runs on 2026-11-23",
+        ),
+    ):
+        sync()
