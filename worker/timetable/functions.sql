@@ -1,4 +1,5 @@
--- What an app asks. Bodies are text and name `gtfs`, so they follow the swap.
+-- What an app asks. Bodies are text and name `gtfs`, so they follow the swap. Compiling
+-- a plan costs more than these queries take, hence no jit in those with costly plans.
 
 create function runs_on(first_day date, days bit varying, day date) returns boolean
 language sql immutable parallel safe as $$
@@ -38,7 +39,7 @@ returns table (
     route_short_name text, headsign text, platform_id text, platform_code text,
     stop_sequence integer
 )
-language sql stable rows 100 as $$
+language sql stable rows 100 set jit = off as $$
     with days as materialized (
         select
             d.day::date as day,
@@ -109,10 +110,23 @@ language sql stable rows 100 as $$
         d.stop_id, d.platform_code,
         d.seq
     from due d
-    join gtfs.services v on v.service = d.service
-    join gtfs.routes_rows r on r.route = d.route
-    join gtfs.trip_attributes b on b.attributes = d.attributes
-    join gtfs.call_attributes a on a.attributes = d.call
+    -- offset 0 again: few rows are due, so each looks up what it refers to.
+    cross join lateral (
+        select s.first_day, s.days from gtfs.services s
+        where s.service = d.service offset 0
+    ) v
+    cross join lateral (
+        select c.stop_headsign, c.pickup_type from gtfs.call_attributes c
+        where c.attributes = d.call offset 0
+    ) a
+    cross join lateral (
+        select x.route_id, x.route_short_name from gtfs.routes_rows x
+        where x.route = d.route offset 0
+    ) r
+    cross join lateral (
+        select x.trip_headsign from gtfs.trip_attributes x
+        where x.attributes = d.attributes offset 0
+    ) b
     where gtfs.runs_on(v.first_day, v.days, d.day)
         and coalesce(a.pickup_type, 0) <> 1
     order by 1, 3
@@ -126,7 +140,7 @@ returns table (
     arrives_at timestamptz, departs_at timestamptz,
     pickup_type integer, drop_off_type integer
 )
-language sql stable rows 50 as $$
+language sql stable rows 50 set jit = off as $$
     select
         coalesce(o.seq[c.at], c.at::integer), s.stop_id, s.stop_name, s.platform_code,
         s.stop_lat, s.stop_lon,

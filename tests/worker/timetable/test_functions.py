@@ -149,15 +149,40 @@ def test_stops_near_a_point_come_nearest_first(loader: Loader) -> None:
     assert found[1][1] == pytest.approx(14.4, abs=0.1)
 
 
-def test_departures_of_a_busy_stop_are_found_by_index(
-    transit_data: Path, load: Load, loader: Loader
+PLANNED = """
+load 'auto_explain';
+set auto_explain.log_min_duration = 0;
+set auto_explain.log_nested_statements = on;
+set client_min_messages = log;
+"""
+
+
+def test_what_an_app_asks_is_found_by_index(
+    transit_data: Path, load: Load, loader: Loader, database: Any
 ) -> None:
     load(transit_data / "static" / "austin.zip")
-
-    plan = loader.execute(
-        "EXPLAIN SELECT * FROM gtfs.departures('5275', '2014-09-03 13:00-05', '1 hour')"
+    ((trip, service),) = loader.execute(
+        "SELECT trip_id, service_id FROM gtfs.trips LIMIT 1"
     ).fetchall()
+    loader.commit()
+    for question in (
+        "departures('5275', '2014-09-03 13:00-05', '1 hour')",
+        f"trip_calls('{trip}', '2014-09-03')",
+        "stops_near(30.27, -97.74, 300)",
+        f"service_days('{service}', '2014-09-01', '2014-09-08')",
+    ):
+        plan = plan_of(f"SELECT * FROM gtfs.{question}", database.admin_url)
 
-    text = "\n".join(line for (line,) in plan)
-    assert "Seq Scan on trip_rows" not in text
-    assert "Seq Scan on time_patterns" not in text
+        assert "Index" in plan or "services" in plan, question
+        for table in ("trip_rows", "time_patterns", "stops_rows"):
+            assert f"Seq Scan on {table}" not in plan, question
+
+
+def plan_of(query: str, admin_url: str) -> str:
+    """The plans of a query and of the functions that it calls."""
+    told: list[str] = []
+    with psycopg.connect(admin_url) as owner:
+        owner.execute(PLANNED)
+        owner.add_notice_handler(lambda note: told.append(note.message_primary or ""))
+        owner.execute(query.encode()).fetchall()
+    return "\n".join(told)
