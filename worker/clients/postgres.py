@@ -157,6 +157,8 @@ def _connection(url: str, database: Database, name: str) -> Connection:
             keepalives_idle=database.keepalives_idle_s,
             keepalives_interval=database.keepalives_interval_s,
             keepalives_count=database.keepalives_count,
+            # Keepalives see an idle link; a COPY under way would wait 15 minutes.
+            tcp_user_timeout=database.dead_peer_s * 1000,
         )
     except psycopg.ProgrammingError as error:
         raise UsageError(

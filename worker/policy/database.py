@@ -35,8 +35,7 @@ class Role:
 class Database:
     """Numbers of every connection, and the roles by name.
 
-    Keepalives notice a dead peer after ``keepalives_idle_s`` +
-    ``keepalives_interval_s`` * ``keepalives_count``. Above ``size_limit_mib`` the
+    Above ``size_limit_mib`` the
     check fails.
     """
 
@@ -47,6 +46,13 @@ class Database:
     size_limit_mib: int
     roles: Mapping[str, Role]
     reason: str
+
+    @property
+    def dead_peer_s(self) -> int:
+        """After so long without a sign of life a peer is dead, idle or sent to."""
+        return (
+            self.keepalives_idle_s + self.keepalives_interval_s * self.keepalives_count
+        )
 
 
 DATABASE = Database(
