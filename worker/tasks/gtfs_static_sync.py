@@ -30,7 +30,7 @@ def gtfs_static_sync(world: World) -> Detail:
         version=result.version,
         unchanged=result.unchanged,
         stop_times=result.rows.get("stop_times.txt", 0),
-        skipped=len(result.skipped),
+        skipped=sum(sum(by.values()) for by in result.skipped_rows.values()),
         warnings=len(result.warnings),
         seconds=result.seconds,
         db_bytes=result.db_bytes,

@@ -55,7 +55,7 @@ class Attributes:
             if here.any():
                 lines = block.lines[here].tolist()
                 building.skips.add_rows(
-                    block.file, lines, partial(_same, reason), kind=reason
+                    block.file, lines, partial(_same, reason), kind=reason.split(" ")[0]
                 )
                 bad |= here
         return bad

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 
 from worker.errors import PermanentError
 from worker.policy.timetable import TimetableLimits
+from worker.timetable.ahead import one_ahead
 from worker.timetable.archive import Archive
 from worker.timetable.blocks import Block, read_blocks
 from worker.timetable.files import File
+from worker.timetable.heap import give_back
 from worker.timetable.keys import KeyTable
 from worker.timetable.sink import Sink
 from worker.timetable.skipped import Skips
@@ -44,7 +46,6 @@ class Building:
     read_rows: Counter[str] = field(default_factory=Counter)
     seconds: dict[str, float] = field(default_factory=dict)
     keys: dict[str, KeyTable] = field(default_factory=dict)
-    used_ids: dict[str, set[str]] = field(default_factory=dict)
     total_bytes: int = 0
     done_bytes: int = 0
 
@@ -59,6 +60,7 @@ class Building:
         try:
             yield
         finally:
+            give_back()
             spent = time.perf_counter() - began
             self.seconds[name] = self.seconds.get(name, 0.0) + spent
 
@@ -71,7 +73,8 @@ class Building:
         skips = self.skips if count else Skips()
         rows = 0
         share = max(1, member.size)
-        for block in read_blocks(name, member.chunks(size), skips, block_bytes=size):
+        chunks = one_ahead(member.chunks(size))
+        for block in read_blocks(name, chunks, skips, block_bytes=size):
             yield block
             if count:
                 rows += len(block)
@@ -85,6 +88,10 @@ class Building:
                         total_bytes=self.total_bytes,
                     )
                 )
+
+    def is_empty(self, archive: Archive, file: File) -> bool:
+        """Whether ``file`` is there and has not even a header."""
+        return next(self.blocks(archive, file.name, count=False), None) is None
 
     def check_columns(self, archive: Archive, file: File) -> None:
         """Raise PermanentError when ``file`` is empty or lacks a required column."""

@@ -26,8 +26,9 @@ from worker.timetable.files import (
 from worker.timetable.keys import Interned, KeyTable
 from worker.timetable.patterns import Patterns, TripTimes
 from worker.timetable.points import load_points
+from worker.timetable.services import load_services
+from worker.timetable.shape_keys import ShapeKeys
 from worker.timetable.simple import Row, load_other, load_simple
-from worker.timetable.sink import copy_text
 from worker.timetable.trips import Trips, scan_trips, write_trips
 
 _SPECIAL = ("routes.txt", "calendar.txt", "calendar_dates.txt", "frequencies.txt")
@@ -55,7 +56,10 @@ class Trust:
 
 @dataclass(kw_only=True)
 class Shared:
-    """What only bundles share: patterns, combinations, keys given so far."""
+    """What only bundles share: patterns, combinations, keys given so far.
+
+    ``services`` and ``rows`` (of trips.txt and stop_times.txt) are by bundle.
+    """
 
     patterns: Patterns = field(default_factory=lambda: Patterns(trips=TripTimes.of(0)))
     trip_attributes: Attributes = field(
@@ -74,7 +78,10 @@ class Shared:
         )
     )
     trip_keys: list[KeyTable] = field(default_factory=list)
-    services: list[Services] = field(default_factory=list)
+    shapes: list[Interned] = field(default_factory=list)
+    service_ids: set[str] = field(default_factory=set)
+    services: dict[str, Services] = field(default_factory=dict)
+    rows: dict[str, dict[str, int]] = field(default_factory=dict)
     next_service: int = 1
     next_shape: int = 1
 
@@ -88,26 +95,33 @@ def load_bundle(
     of a file would be left out.
     """
     _check_files(archive)
+    before = {file.name: building.rows[file.name] for file in (TRIPS, STOP_TIMES)}
     with building.stage("small"):
         other_routes = KeyTable()
         for file in SIMPLE.values():
             if file.name not in archive.members or file.name in _SPECIAL:
                 continue
-            if file.name not in REQUIRED_FILES and _is_empty(
-                building, archive, file.name
-            ):
+            if file.name not in REQUIRED_FILES and building.is_empty(archive, file):
                 building.skips.warn(f"{file.name} is empty")
             else:
                 load_simple(building, archive, file)
         _load_routes(building, archive, trust, other_routes)
-        services, service_keys = _load_services(building, archive, shared, name)
+        services, service_keys = load_services(
+            building, archive, shared.service_ids, shared.next_service, name
+        )
+    shapes = ShapeKeys(
+        sink=building.sink,
+        bundle=name,
+        known=Interned(shared.next_shape),
+        elsewhere=shared.shapes,
+    )
     with building.stage("trips"):
         trips = scan_trips(
             building,
             archive,
             services=service_keys,
             other_routes=other_routes,
-            first_shape=shared.next_shape,
+            shapes=shapes,
             elsewhere=shared.trip_keys,
         )
     shared.patterns.trips = TripTimes.of(len(trips.keys))
@@ -116,11 +130,10 @@ def load_bundle(
             load_points(
                 building,
                 archive,
-                trips,
+                shapes,
                 shared.point_attributes,
                 only_used=trust.limited,
             )
-    _write_shape_ids(building, trips, name)
     with building.stage("stop_times"):
         load_calls(building, archive, trips, shared.patterns, shared.call_attributes)
     with building.stage("trips"):
@@ -141,8 +154,12 @@ def load_bundle(
         building.skips.warn(warning)
     trips.keys.drop(_left_out(trips))
     shared.trip_keys.append(trips.keys)
-    shared.services.append(services)
-    shared.next_shape = trips.shapes.next
+    shared.services[name] = services
+    shared.rows[name] = {
+        file: building.rows[file] - rows for file, rows in before.items()
+    }
+    shared.next_shape = shapes.known.next
+    shared.shapes.append(shapes.known)
     shared.next_service = service_keys.next
 
 
@@ -170,54 +187,10 @@ def _load_routes(
             other_routes.add(hashing.hashes(chosen, "route_id"))
 
 
-def _load_services(
-    building: Building, archive: Archive, shared: Shared, name: str
-) -> tuple[Services, Interned]:
-    services = Services()
-    skips = building.skips
-    taken = building.used_ids.setdefault("service_id", set())
-
-    def rename(service_id: str) -> str:
-        return f"{service_id}@{name}" if service_id in taken else service_id
-
-    for file_name, add in (
-        ("calendar.txt", services.add_calendar),
-        ("calendar_dates.txt", services.add_exception),
-    ):
-        if file_name not in archive.members:
-            continue
-
-        def accept(row: Row, line: int, add=add, file_name=file_name) -> bool:  # type: ignore[no-untyped-def]
-            reason = add(row)
-            if reason:
-                skips.add(file_name, line, reason)
-            return reason is None
-
-        if _is_empty(building, archive, file_name):
-            skips.warn(f"{file_name} is empty")
-            continue
-        load_simple(
-            building,
-            archive,
-            SIMPLE[file_name],
-            accept,
-            keys=KeyTable(),
-            rename=rename,
-        )
-    keys = Interned(shared.next_service)
-    lines: list[str] = []
-    numbers, _ = keys.keys(hashing.hash_texts(list(services.days)))
-    for key, service_id in zip(numbers.tolist(), services.days, strict=True):
-        lines.append(services.line(key, service_id, rename(service_id)))
-    taken.update(services.days)
-    building.sink.write("services", lines)
-    return services, keys
-
-
 def _load_frequencies(building: Building, archive: Archive, trips: Trips) -> KeyTable:
     repeated = KeyTable()
     file = SIMPLE["frequencies.txt"]
-    if file.name not in archive.members or _is_empty(building, archive, file.name):
+    if file.name not in archive.members or building.is_empty(archive, file):
         return repeated
 
     def accept(row: Row, line: int) -> bool:
@@ -232,22 +205,6 @@ def _load_frequencies(building: Building, archive: Archive, trips: Trips) -> Key
 
     load_simple(building, archive, file, accept)
     return repeated
-
-
-def _is_empty(building: Building, archive: Archive, name: str) -> bool:
-    return next(building.blocks(archive, name, count=False), None) is None
-
-
-def _write_shape_ids(building: Building, trips: Trips, name: str) -> None:
-    taken = building.used_ids.setdefault("shape_id", set())
-    building.sink.write(
-        "shape_ids",
-        [
-            f"{key}\t{copy_text(shape if shape not in taken else f'{shape}@{name}')}\n"
-            for key, shape in trips.shape_ids.items()
-        ],
-    )
-    taken.update(trips.shape_ids.values())
 
 
 def _left_out(trips: Trips) -> Iterable[int]:

@@ -59,9 +59,12 @@ def run_hashes(block: Block, columns: Iterable[str]) -> tuple[Words, Words]:
     """As :func:`hashes`, but neighbors are hashed as one piece, separators and all.
 
     Faster; equal values may differ in hash where one block is quoted and one is not.
+    The names count too: the same text below other names is something else.
     """
-    one, two = (np.zeros(len(block), np.uint64) for _ in _LANES)
-    indexes = sorted(block.columns[name] for name in columns if name in block.columns)
+    present = {block.columns[name]: name for name in columns if name in block.columns}
+    indexes = sorted(present)
+    named = hash_texts([",".join(present[index] for index in indexes)])
+    one, two = (np.repeat(lane, len(block)) for lane in named)
     first = 0
     for at, index in enumerate(indexes):
         if at + 1 == len(indexes) or indexes[at + 1] != index + 1:

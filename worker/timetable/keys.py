@@ -3,12 +3,14 @@
 from collections.abc import Iterable
 
 import numpy as np
+import numpy.typing as npt
 
 from worker.timetable.hashing import Words
 from worker.timetable.locate import Ints
 
 ABSENT = -1
 Hashes = tuple[Words, Words]
+Keys = npt.NDArray[np.int32]
 
 _RECENT = 4096
 
@@ -21,10 +23,12 @@ class _Sorted:
         self._two = np.empty(0, np.uint64)
         self._keys = np.empty(0, np.int32)
 
-    def add(self, ids: Hashes, keys: Ints) -> None:
-        one = np.concatenate((self._one, ids[0]))
-        two = np.concatenate((self._two, ids[1]))
-        both = np.concatenate((self._keys, keys.astype(np.int32)))
+    def add(self, ids: Hashes, keys: Keys) -> None:
+        one, two, both = *ids, keys
+        if len(self._one):
+            one = np.concatenate((self._one, one))
+            two = np.concatenate((self._two, two))
+            both = np.concatenate((self._keys, both))
         order = np.argsort(one, kind="stable")
         self._one, self._two, self._keys = one[order], two[order], both[order]
 
@@ -52,7 +56,7 @@ class KeyTable:
 
     def __init__(self) -> None:
         self._sorted = _Sorted()
-        self._waiting: list[Hashes] = []
+        self._waiting: tuple[list[Words], list[Words]] = ([], [])
         self._size = 0
 
     def __len__(self) -> int:
@@ -60,7 +64,8 @@ class KeyTable:
 
     def add(self, ids: Hashes) -> None:
         """Give the next keys to ``ids``; an id that is there already gets one more."""
-        self._waiting.append(ids)
+        for waiting, lane in zip(self._waiting, ids, strict=True):
+            waiting.append(lane)
         self._size += len(ids[0])
 
     def find(self, ids: Hashes) -> Ints:
@@ -77,11 +82,13 @@ class KeyTable:
         return set(self._index().repeated().tolist())
 
     def _index(self) -> _Sorted:
-        if self._waiting:
-            one = np.concatenate([part[0] for part in self._waiting])
-            two = np.concatenate([part[1] for part in self._waiting])
-            self._waiting = []
-            self._sorted.add((one, two), np.arange(self._size - len(one), self._size))
+        if self._waiting[0]:
+            lanes = []
+            for waiting in self._waiting:
+                lanes.append(np.concatenate(waiting))
+                waiting.clear()  # before the next lane is joined: memory is short
+            keys = np.arange(self._size - len(lanes[0]), self._size, dtype=np.int32)
+            self._sorted.add((lanes[0], lanes[1]), keys)
         return self._sorted
 
 
@@ -126,7 +133,7 @@ class Interned:
 
     def _settle(self) -> None:
         pairs = np.array(list(self._recent), np.uint64)
-        keys = np.fromiter(self._recent.values(), np.int64, len(self._recent))
+        keys = np.fromiter(self._recent.values(), np.int32, len(self._recent))
         self._sorted.add((pairs[:, 0], pairs[:, 1]), keys)
         self._recent = {}
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from worker.timetable import fields, hashing
+from worker.timetable import fields
 from worker.timetable.archive import Archive
 from worker.timetable.attributes import Attributes
 from worker.timetable.blocks import Block
@@ -16,9 +16,10 @@ from worker.timetable.keys import ABSENT
 from worker.timetable.locate import Mask
 from worker.timetable.patterns import DISTANCE_PLACES
 from worker.timetable.rows import Rows, ScatteredError, gathered, take, whole_groups
+from worker.timetable.shape_keys import ShapeKeys
 from worker.timetable.shapes import DEGREE_PLACES, Shapes
 from worker.timetable.simple import extra_columns
-from worker.timetable.trips import Trips, said
+from worker.timetable.trips import said
 
 _ROW_BYTES = 36
 _MAX_SHAPES = 1 << 22
@@ -29,7 +30,7 @@ _LIMITS = {"shape_pt_lat": 90, "shape_pt_lon": 180}
 def load_points(
     building: Building,
     archive: Archive,
-    trips: Trips,
+    keys: ShapeKeys,
     attributes: Attributes,
     *,
     only_used: bool,
@@ -39,7 +40,7 @@ def load_points(
     points = _Points(
         building=building,
         archive=archive,
-        trips=trips,
+        keys=keys,
         attributes=attributes,
         only_used=only_used,
     )
@@ -53,11 +54,11 @@ def load_points(
         building.read_rows[SHAPES.name] = 0
         building.rows[SHAPES.name] = before
         building.sink.flush()
-        first = trips.shapes.next - len(trips.shapes)
+        first = keys.known.next - len(keys.known)
         building.sink.execute(f"DELETE FROM shape_parts WHERE shape >= {first}")
         expected = archive.members[SHAPES.name].size // _ROW_BYTES
-        pieces = gathered(points.rows(), trips.shapes.next, expected)
-        _pack(building, shapes, whole_groups(pieces, trips.shapes.next))
+        pieces = gathered(points.rows(), keys.known.next, expected)
+        _pack(building, shapes, whole_groups(pieces, keys.known.next))
     building.check_skipped(SHAPES.name)
 
 
@@ -90,7 +91,7 @@ def _without_repeats(building: Building, rows: Rows) -> Rows:
 class _Points:
     building: Building
     archive: Archive
-    trips: Trips
+    keys: ShapeKeys
     attributes: Attributes
     only_used: bool
 
@@ -101,10 +102,7 @@ class _Points:
                 yield self._rows_of(block)
 
     def _rows_of(self, block: Block) -> Rows:
-        hashed = hashing.hashes(block, "shape_id")
-        keys, new = self.trips.shapes.keys(hashed, add=not self.only_used)
-        for row in new:
-            self.trips.shape_ids[int(keys[row])] = block.text("shape_id", row)
+        keys = self.keys.keys(block, add=not self.only_used)
         latitude = fields.decimals(block, "shape_pt_lat", DEGREE_PLACES)
         longitude = fields.decimals(block, "shape_pt_lon", DEGREE_PLACES)
         seq = fields.integers(block, "shape_pt_sequence")
@@ -122,7 +120,7 @@ class _Points:
         good = keys != ABSENT
         index = block.columns["shape_id"]
         blank = block.starts[:, index] == block.ends[:, index]
-        good &= ~self._leave_out(block, good & blank, "shape_id", "")
+        self._leave_out(block, blank, "shape_id", "")
         for name, column in (("shape_pt_lat", latitude), ("shape_pt_lon", longitude)):
             limit = _LIMITS[name] * 10**DEGREE_PLACES
             wrong = (

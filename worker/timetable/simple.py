@@ -126,7 +126,8 @@ def load_simple(
                 building.skips.add(file.name, line, values, kind=values.split(" ")[0])
             elif key in repeated:
                 if not before:
-                    building.skips.add(file.name, line, _repeats(file, block, at))
+                    reason = _repeats(file, block, at)
+                    building.skips.add(file.name, line, reason, kind="twice")
                 continue
             elif accept and not accept({n: texts[n][at] for n in columns}, line):
                 pass

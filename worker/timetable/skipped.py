@@ -20,13 +20,15 @@ class Skip:
 
 @dataclass(kw_only=True, slots=True)
 class Skips:
-    """The rows left out so far. ``shown`` holds the first few of each reason."""
+    """The rows left out so far. ``shown`` holds the first few of each reason, ``kinds``
+    how many there are of each, by file.
+    """
 
     shown: list[Skip] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     first: dict[str, Skip] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
-    _kinds: Counter[tuple[str, str]] = field(default_factory=Counter)
+    kinds: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def add(self, file: str, line: int, reason: str, kind: str | None = None) -> None:
         """Leave one row out; reasons of one ``kind`` are shown a few times only."""
@@ -35,8 +37,8 @@ class Skips:
         if file not in self.first or line < self.first[file].line:
             self.first[file] = skip
         key = (file, kind or reason)
-        self._kinds[key] += 1
-        if self._kinds[key] <= _SHOWN_PER_REASON:
+        self.kinds[key] += 1
+        if self.kinds[key] <= _SHOWN_PER_REASON:
             self.shown.append(skip)
 
     def add_rows(
@@ -47,7 +49,17 @@ class Skips:
         """
         for at, line in enumerate(lines[:_SHOWN_PER_REASON]):
             self.add(file, line, reason(at), kind=kind)
-        self.counts[file] += len(lines[_SHOWN_PER_REASON:])
+        more = len(lines[_SHOWN_PER_REASON:])
+        self.counts[file] += more
+        if more:
+            self.kinds[(file, kind)] += more
+
+    def by_reason(self) -> dict[str, dict[str, int]]:
+        """How many rows are left out, by file and kind of reason."""
+        found: dict[str, dict[str, int]] = {}
+        for (file, kind), count in self.kinds.items():
+            found.setdefault(file, {})[kind] = count
+        return found
 
     def warn(self, warning: str) -> None:
         """Note what a person should know although the rows are loaded."""
@@ -59,8 +71,8 @@ class Skips:
         self.shown = [skip for skip in self.shown if skip.file != file]
         self.counts.pop(file, None)
         self.first.pop(file, None)
-        for key in [key for key in self._kinds if key[0] == file]:
-            del self._kinds[key]
+        for key in [key for key in self.kinds if key[0] == file]:
+            del self.kinds[key]
 
     def check(self, file: str, rows: int, max_fraction: float) -> None:
         """Raise PermanentError when too many of ``rows`` of ``file`` were left out."""

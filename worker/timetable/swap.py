@@ -37,6 +37,7 @@ def roll_back(connection: Db, fence: Fence) -> str:
     go back to.
     """
     fence(connection)
+    connection.execute("SET LOCAL synchronous_commit TO on")
     if not _has_version(connection, PREVIOUS):
         raise PermanentError(
             "there is no previous version to go back to: it was dropped when the "
@@ -67,7 +68,8 @@ def clear_space(
     something outside depends on a version.
     """
     for (schema,) in connection.execute(
-        "SELECT nspname::text FROM pg_namespace WHERE nspname = %s OR nspname = %s",
+        "SELECT nspname::text FROM pg_namespace "
+        "WHERE nspname = %s OR starts_with(nspname, %s)",
         (PREVIOUS, LOADING),
     ).fetchall():
         _drop_version(connection, str(schema), limits, sleep)

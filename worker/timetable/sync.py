@@ -11,10 +11,10 @@ from psycopg import Connection, sql
 
 from worker.errors import PermanentError
 from worker.policy.timetable import TimetableLimits
-from worker.timetable.archive import open_archive
+from worker.timetable.archive import Archive, open_archive
 from worker.timetable.building import Building, Progress, ignore_progress
 from worker.timetable.bundle import Shared, Trust, load_bundle
-from worker.timetable.names import LAYOUT, LOADING
+from worker.timetable.names import LAYOUT, loading_schema
 from worker.timetable.sink import Sink
 from worker.timetable.swap import Fence, clear_space, swap_in
 from worker.timetable.tables import create_version, index_version
@@ -40,8 +40,10 @@ class Source:
 class SyncResult:
     """What a sync did, or what the one that loaded the live version did.
 
-    ``db_bytes`` is the size of the live version with its indexes; ``peak_rss_mib`` is
-    the process's largest resident memory.
+    ``skipped`` holds the first rows left out of each reason, ``skipped_rows`` how many
+    there are by file and reason; ``bundle_rows`` what each bundle brought. ``db_bytes``
+    is the size of the live version with its indexes; ``peak_rss_mib`` is the process's
+    largest resident memory.
     """
 
     version: str
@@ -49,6 +51,8 @@ class SyncResult:
     stop_patterns: int
     time_patterns: int
     skipped: list[dict[str, object]]
+    skipped_rows: dict[str, dict[str, int]]
+    bundle_rows: dict[str, dict[str, int]]
     warnings: list[str]
     seconds: dict[str, float]
     peak_rss_mib: float
@@ -78,28 +82,44 @@ def load_version(
     connection.execute(f"SET statement_timeout TO '{limits.statement_timeout_s}s'")
     connection.execute("SET synchronous_commit TO off")
     connection.commit()
-    sink = Sink(connection, LOADING, copy_bytes=limits.copy_bytes, check=check)
-    building = Building(sink=sink, limits=limits, progress=progress)
+    schema = loading_schema()
+    with Sink(connection, schema, copy_bytes=limits.copy_bytes, check=check) as sink:
+        building = Building(sink=sink, limits=limits, progress=progress)
+        return _loaded(building, sources, archives, live, now, fence, by_hand)
+
+
+def _loaded(
+    building: Building,
+    sources: Sequence[Source],
+    archives: Sequence[Archive],
+    live: Version | None,
+    now: datetime,
+    fence: Fence,
+    by_hand: bool,
+) -> SyncResult:
+    """The stages of a load, one after the other."""
+    sink, limits = building.sink, building.limits
+    connection, schema = sink.connection, sink.schema
     building.total_bytes = sum(
         member.size for archive in archives for member in archive.members.values()
     )
     shared = Shared()
     with building.stage("clear"):
         clear_space(connection, limits)
-        create_version(connection, LOADING)
+        create_version(connection, schema)
     for source, archive in zip(sources, archives, strict=True):
         load_bundle(building, shared, archive, name=source.name, trust=source.trust)
-    sink.flush()
     with building.stage("index"):
+        sink.flush()
         index_version(sink)
     with building.stage("validate"):
-        timezone = _timezone(connection)
+        timezone = _timezone(connection, schema)
         today = now.astimezone(zone(timezone)).date()
-        before = live.result["rows"] if live else {}
+        before = live.result if live else {"rows": {}, "bundle_rows": {}}
         found = refusals(dict(building.rows), before, shared, today, limits)
         if found and not by_hand:
             raise PermanentError(f"the timetable is refused: {'; '.join(found)}")
-        for sentence in [*found, *loose_references(connection, LOADING)]:
+        for sentence in [*found, *loose_references(connection, schema)]:
             building.skips.warn(sentence)
     result = SyncResult(
         version=f"{now:%Y%m%dT%H%M%S}-{sources[0].sha256[:8]}",
@@ -110,15 +130,18 @@ def load_version(
             {"file": skip.file, "line": skip.line, "reason": skip.reason}
             for skip in building.skips.shown
         ],
+        skipped_rows=building.skips.by_reason(),
+        bundle_rows=shared.rows,
         warnings=building.skips.warnings,
         seconds={name: round(spent, 3) for name, spent in building.seconds.items()},
         peak_rss_mib=round(peak_rss_mib(), 1),
-        db_bytes=version_bytes(connection, LOADING),
+        db_bytes=version_bytes(connection, schema),
         unchanged=False,
     )
     with building.stage("swap"):
-        _describe(connection, sources, result, timezone, shared.patterns.last_second)
-        swap_in(connection, LOADING, fence)
+        last_second = shared.patterns.last_second
+        _describe(connection, schema, sources, result, timezone, last_second)
+        swap_in(connection, schema, fence)
     swap_s = round(building.seconds["swap"], 3)
     return replace(result, seconds={**result.seconds, "swap": swap_s})
 
@@ -145,10 +168,10 @@ def peak_rss_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def _timezone(connection: Db) -> str:
+def _timezone(connection: Db, schema: str) -> str:
     found = connection.execute(
         sql.SQL("SELECT agency_timezone FROM {} LIMIT 1").format(
-            sql.Identifier(LOADING, "agency_rows")
+            sql.Identifier(schema, "agency_rows")
         )
     ).fetchone()
     connection.commit()
@@ -159,6 +182,7 @@ def _timezone(connection: Db) -> str:
 
 def _describe(
     connection: Db,
+    schema: str,
     sources: Sequence[Source],
     result: SyncResult,
     timezone: str,
@@ -174,7 +198,7 @@ def _describe(
             "INSERT INTO {table} "
             "(version, bundles, result, layout, timezone, last_second) "
             "VALUES (%s, %s, %s, %s, %s, %s)"
-        ).format(table=sql.Identifier(LOADING, "version")),
+        ).format(table=sql.Identifier(schema, "version")),
         (
             result.version,
             json.dumps(bundles),

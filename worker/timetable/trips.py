@@ -16,23 +16,25 @@ from worker.timetable.files import SIMPLE, TRIPS
 from worker.timetable.keys import ABSENT, Hashes, Interned, KeyTable
 from worker.timetable.locate import Ints, Mask
 from worker.timetable.patterns import NULL, TripTimes
+from worker.timetable.shape_keys import ShapeKeys
 from worker.timetable.sink import copy_text
 
-Numbers = npt.NDArray[np.int32]
+Statuses = npt.NDArray[np.uint8]
 KEPT, OF_ANOTHER_MODE, LEFT_OUT = 0, 1, 2
 
 
 @dataclass(kw_only=True, slots=True)
 class Trips:
-    """The trips of one bundle in file order, and what each refers to."""
+    """The trips of one bundle in file order; who of them is kept, and why not.
+
+    What a trip refers to is looked up again when it is written: cheaper than held.
+    """
 
     keys: KeyTable
-    status: Numbers
-    route: Numbers
-    service: Numbers
-    shape: Numbers
-    shapes: Interned
-    shape_ids: dict[int, str]
+    status: Statuses
+    routes: KeyTable
+    services: Interned
+    shapes: ShapeKeys
 
     def kept(self, hashed: Hashes) -> Ints:
         """The key of each trip id, ABSENT when it is unknown or not kept."""
@@ -48,7 +50,7 @@ def scan_trips(
     *,
     services: Interned,
     other_routes: KeyTable,
-    first_shape: int,
+    shapes: ShapeKeys,
     elsewhere: list[KeyTable],
 ) -> Trips:
     """Who is kept: routes and services known, the id new here and ``elsewhere``.
@@ -58,14 +60,7 @@ def scan_trips(
     building.check_columns(archive, TRIPS)
     routes = building.key_table(SIMPLE["routes.txt"])
     keys = KeyTable()
-    shapes = Interned(first_shape)
-    shape_ids: dict[int, str] = {}
-    parts: dict[str, list[Numbers]] = {
-        "status": [],
-        "route": [],
-        "service": [],
-        "shape": [],
-    }
+    parts: list[Statuses] = []
     skips = building.skips
     for block in building.blocks(archive, TRIPS.name):
         if not len(block):
@@ -92,15 +87,15 @@ def scan_trips(
             skips.add_rows(
                 TRIPS.name, lines, lambda _: "trip_id is in an earlier bundle", "twice"
             )
-        shape = _shapes_of(block, status, shapes, shape_ids)
-        found = {"status": status, "route": route, "service": service, "shape": shape}
-        for name, numbers in found.items():
-            parts[name].append(numbers.astype(np.int32))
-    columns = {
-        name: np.concatenate(pieces) if pieces else np.empty(0, np.int32)
-        for name, pieces in parts.items()
-    }
-    trips = Trips(keys=keys, shapes=shapes, shape_ids=shape_ids, **columns)
+        shapes.keys(block.take(np.flatnonzero(status == KEPT)))
+        parts.append(status.astype(np.uint8))
+    trips = Trips(
+        keys=keys,
+        status=np.concatenate(parts) if parts else np.empty(0, np.uint8),
+        routes=routes,
+        services=services,
+        shapes=shapes,
+    )
     _leave_out_repeated(building, archive, trips)
     building.check_skipped(TRIPS.name)
     return trips
@@ -126,15 +121,16 @@ def write_trips(
         rows = which + here.start
         combined = attributes.keys(building, kept)
         often = repeated.find(hashing.hashes(kept, "trip_id")) != ABSENT
+        service_hash = hashing.hashes(kept, "service_id")
         lines = [
             f"{route}\t{service}\t{shape if shape >= 0 else NULL}\t{combination}\t"
             f"{pattern or NULL}\t{start}\t{'t' if again else 'f'}\t{copy_text(trip)}\t"
             f"{copy_text(short)}\t{copy_text(block_id)}\n"
             for route, service, shape, combination, pattern, start, again, trip, short,
             block_id in zip(
-                trips.route[rows].tolist(),
-                trips.service[rows].tolist(),
-                trips.shape[rows].tolist(),
+                trips.routes.find(hashing.hashes(kept, "route_id")).tolist(),
+                trips.services.keys(service_hash, add=False)[0].tolist(),
+                trips.shapes.keys(kept, add=False).tolist(),
                 combined.tolist(),
                 times.pattern[rows].tolist(),
                 times.start[rows].tolist(),
@@ -186,22 +182,3 @@ def _leave_out_repeated(building: Building, archive: Archive, trips: Trips) -> N
                     TRIPS.name, int(block.lines[row]), reason, kind="twice"
                 )
         at += len(block)
-
-
-def _shapes_of(
-    block: Block, status: Ints, shapes: Interned, shape_ids: dict[int, str]
-) -> Ints:
-    """The shape's key for each row, ABSENT where blank or the trip is not kept."""
-    index = block.columns.get("shape_id")
-    result = np.full(len(block), ABSENT)
-    if index is None:
-        return result
-    some = np.flatnonzero(
-        (status == KEPT) & (block.starts[:, index] < block.ends[:, index])
-    )
-    chosen = block.take(some)
-    keys, new = shapes.keys(hashing.hashes(chosen, "shape_id"))
-    for row in new:
-        shape_ids[int(keys[row])] = chosen.text("shape_id", row)
-    result[some] = keys
-    return result

@@ -1,6 +1,8 @@
 """Is a loaded version fit to go live? Told before the swap, in sentences."""
 
+from collections.abc import Iterator, Mapping
 from datetime import date
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from psycopg import Connection, sql
@@ -10,6 +12,7 @@ from worker.policy.timetable import TimetableLimits
 from worker.timetable.bundle import Shared
 
 _NOT_EMPTY = ("stops.txt", "routes.txt", "trips.txt", "stop_times.txt")
+Rows = Mapping[str, int]
 
 _LOOSE_REFERENCES = {
     "stops.txt: a parent_station is not known": (
@@ -34,20 +37,30 @@ _LOOSE_REFERENCES = {
 
 
 def refusals(
-    rows: dict[str, int],
-    before: dict[str, int],
+    rows: Rows,
+    before: Mapping[str, Any],
     shared: Shared,
     today: date,
     limits: TimetableLimits,
 ) -> list[str]:
     """Why the version must not replace the live one by itself; empty when it may.
 
-    ``before`` are the rows of the live version, by file.
+    ``before`` is what the sync of the live version reported: ``rows`` by file and
+    ``bundle_rows`` by bundle and file. Each bundle is judged for itself too, or the
+    trains could vanish among the buses.
     """
-    found = [f"{name} has no rows" for name in _NOT_EMPTY if not rows.get(name)]
-    if not any(services.runs_on(today) for services in shared.services):
-        found.append(f"no service runs on {today:%Y-%m-%d}")
-    found += _collapses(before, rows, limits)
+    found = [f"{file} has no rows" for file in _NOT_EMPTY if not rows.get(file)]
+    found += _collapses(before["rows"], rows, "", limits)
+    for bundle, services in shared.services.items():
+        whose = f" of the bundle {bundle}"
+        brought = shared.rows[bundle]
+        if rows.get("trips.txt"):
+            found += [f"{f}{whose} has no rows" for f, n in brought.items() if not n]
+        if not services.runs_on(today):
+            found.append(f"no service{whose} runs on {today:%Y-%m-%d}")
+        if len(shared.rows) > 1:
+            earlier = before["bundle_rows"].get(bundle, {})
+            found += _collapses(earlier, brought, whose, limits)
     return found
 
 
@@ -80,10 +93,9 @@ def loose_references(
 
 
 def _collapses(
-    before: dict[str, int], rows: dict[str, int], limits: TimetableLimits
-) -> list[str]:
-    return [
-        f"{name} falls from {before[name]} to {rows.get(name, 0)} rows"
-        for name in _NOT_EMPTY
-        if rows.get(name, 0) < limits.min_rows_fraction * before.get(name, 0)
-    ]
+    before: Rows, rows: Rows, whose: str, limits: TimetableLimits
+) -> Iterator[str]:
+    for file in _NOT_EMPTY:
+        was, now = before.get(file, 0), rows.get(file, 0)
+        if now < limits.min_rows_fraction * was:
+            yield f"{file}{whose} falls from {was} to {now} rows"
