@@ -1,23 +1,36 @@
-"""Private memory of a child of the worker, above what it has when it is idle."""
+"""Private memory of a worker's child and all it starts, above what it has when idle."""
 
 import multiprocessing
+import os
 from collections.abc import Callable
 from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any, NamedTuple
 
 from loadtests.bench.row import Row
 from worker.telemetry import usage
 
 Work = Callable[[], object]
 
+_LOOK_EVERY_S = 0.01
 
-def above_idle(work: Work) -> tuple[float, float]:
-    """(MiB above idle at most, peak resident MiB) of a child that does ``work``.
 
-    ``work`` must be importable in the child, which inherits the environment and has
-    the worker's app loaded when it is called idle.
+class Measured(NamedTuple):
+    """MiB above idle at most, peak resident MiB, and what the work returned."""
+
+    above_idle_mib: float
+    peak_rss_mib: float
+    answer: Any
+
+
+def above_idle(work: Work) -> Measured:
+    """The memory of a child that does ``work``.
+
+    ``work`` must be importable in the child, which inherits the environment. The child
+    is idle when it has loaded the worker's app and the module of ``work``; what that
+    imports when it runs counts. Raises RuntimeError when the child ends without a word.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
@@ -25,15 +38,17 @@ def above_idle(work: Work) -> tuple[float, float]:
     child.start()
     theirs.close()
     try:
-        idle_mib, most_mib, peak_rss_mib = ours.recv()
+        idle_mib, most_mib, peak_rss_mib, answer = ours.recv()
+    except EOFError:
+        raise RuntimeError("the measured child ended before its work did") from None
     finally:
         child.join()
-    return most_mib - idle_mib, peak_rss_mib
+    return Measured(most_mib - idle_mib, peak_rss_mib, answer)
 
 
 def memory_row(name: str, work: Work, *, target_mib: float) -> Row:
     """The line that says what ``work`` costs above idle."""
-    above_mib, peak_rss_mib = above_idle(work)
+    above_mib, peak_rss_mib, _ = above_idle(work)
     return Row(
         name=name,
         value=above_mib,
@@ -50,19 +65,39 @@ def _child(pipe: Connection, work: Work) -> None:
     most_mib, done = [idle_mib], Event()
 
     def watch() -> None:
-        while not done.wait(0.002):
+        while not done.wait(_LOOK_EVERY_S):
             most_mib.append(_private_mib())
 
     watcher = Thread(target=watch)
     watcher.start()
-    work()
-    done.set()
-    watcher.join()
-    pipe.send((idle_mib, max(most_mib), usage.peak_rss_mib()))
+    try:
+        answer = work()
+    finally:
+        done.set()
+        watcher.join()
+    pipe.send((idle_mib, max(most_mib), usage.peak_rss_mib(), answer))
 
 
 def _private_mib() -> float:
-    """Anonymous memory: what no other process shares, whatever it has forked from."""
-    status = Path("/proc/self/status").read_text()
-    line = next(line for line in status.splitlines() if line.startswith("RssAnon"))
-    return int(line.split()[1]) / 1024
+    """Pages that no other process shares, of this process and those it has started."""
+    return sum(map(_private_kib, _tree(os.getpid()))) / 1024
+
+
+def _private_kib(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0  # it has ended
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
+
+
+def _tree(pid: int) -> list[int]:
+    found = [pid]
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            children = path.read_text().split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # the thread has ended
+        for child in children:
+            found += _tree(int(child))
+    return found
