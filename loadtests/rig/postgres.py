@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from loadtests.rig.binaries import postgres_programs
+from loadtests.rig.binaries import Postgres, postgres_programs
 from loadtests.rig.folder import START_ATTEMPTS, Home, RigError, comes_up, free_port
 
 WORKER_ROLE = "transit_worker"
@@ -61,9 +61,12 @@ grant usage on schema auth to anon, authenticated, service_role;
 """
 
 
-def start_postgres(home: Home) -> str:
-    """Make a database cluster and start it on a free port; the superuser's URL."""
-    found = postgres_programs(home.folder)
+def start_postgres(home: Home, programs: Postgres | None = None) -> str:
+    """Make a database cluster and start it on a free port; the superuser's URL.
+
+    ``programs`` are those of another version than the rig's own.
+    """
+    found = programs or postgres_programs(home.folder)
     cluster = home.folder / "cluster"
     password = secrets.token_hex(16)
     _initialise(found.programs / "initdb", cluster, password, found.user)

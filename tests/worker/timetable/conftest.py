@@ -113,14 +113,21 @@ TOLERANCES = {
 """Half a unit is lost at most; the rest is what a binary fraction cannot hold."""
 
 
-def difference(connection: psycopg.Connection[Any], archive: Path, file: str) -> str:
+def difference(
+    connection: psycopg.Connection[Any],
+    archive: Path,
+    file: str,
+    text: str | None = None,
+) -> str:
     """A row that only the file or only its view has; blank when they hold the same.
 
     PostgreSQL's own CSV reader is the judge: every column as text, blank as null.
+    ``text`` stands for the file where that reader cannot read it.
     """
     known = {**SIMPLE, **COMPACT}[file]
-    with zipfile.ZipFile(archive) as opened:
-        text = opened.read(file).decode("utf-8-sig")
+    if text is None:
+        with zipfile.ZipFile(archive) as opened:
+            text = opened.read(file).decode("utf-8-sig")
     names = [name.strip() for name in next(csv.reader(io.StringIO(text)), [])]
     quoted = [f'"{name}"' for name in names]
     columns = ", ".join(f"{each} text" for each in quoted)

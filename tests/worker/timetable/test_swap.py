@@ -1,8 +1,5 @@
 """Never half loaded: killed anywhere, refused, fenced off, put back, read meanwhile."""
 
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -22,78 +19,6 @@ from worker.timetable.sync import SyncResult
 Loader = psycopg.Connection[Any]
 Load = Callable[..., SyncResult]
 Zipped = Callable[..., Path]
-
-# Ends its own process, or its backend, when the load asks for the n-th time whether it
-# may go on: before each COPY and each index; the fence is the last moment.
-KILLED = """
-import os, signal, sys
-from datetime import UTC, datetime
-from pathlib import Path
-import psycopg
-from worker.clients import postgres
-from worker.policy import POLICY
-from worker.timetable.bundle import Trust
-from worker.timetable.sync import Source, load_version
-
-url, admin_url, archive, moment, way = sys.argv[1:]
-asked = 0
-
-def end(db):
-    if way == "process":
-        os.kill(os.getpid(), signal.SIGKILL)
-    with psycopg.connect(admin_url, autocommit=True) as admin:
-        admin.execute("SELECT pg_terminate_backend(%s)", (db.info.backend_pid,))
-
-def check():
-    global asked
-    asked += 1
-    if str(asked) == moment:
-        end(db)
-
-with postgres.connect(url, "loader", POLICY) as db:
-    load_version(
-        db,
-        [Source(name="archive", path=Path(archive), sha256="1" * 64, trust=Trust())],
-        POLICY.timetable,
-        now=datetime.now(UTC),
-        fence=end if moment == "fence" else lambda _: None,
-        check=check,
-        by_hand=True,
-    )
-"""
-
-
-@pytest.mark.parametrize("moment", ["1", "2", "12", "20", "40", "fence"])
-@pytest.mark.parametrize("way", ["process", "backend"])
-def test_a_load_killed_at_any_moment_leaves_the_live_version_whole(
-    moment: str,
-    way: str,
-    database: Any,
-    small_feed: dict[str, str],
-    zipped: Zipped,
-    load: Load,
-    loader: Loader,
-    oracle: SimpleNamespace,
-) -> None:
-    load(zipped(small_feed))
-    small_feed["stop_times.txt"] += "b1,08:30:00,08:30:00,P1,10\n"
-    changed = zipped(small_feed, "changed.zip")
-
-    with oracle.untouched(loader):
-        killed = subprocess.run(
-            [
-                *(sys.executable, "-c", KILLED, database.url, database.admin_url),
-                *(str(changed), moment, way),
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    assert killed.returncode == (-signal.SIGKILL if way == "process" else 1)
-    finished = load(changed)
-
-    assert finished.rows["stop_times.txt"] == 12
-    assert not oracle.difference(loader, changed, "stop_times.txt")
 
 
 def test_a_loader_that_lost_its_fence_changes_nothing(
@@ -194,10 +119,12 @@ def test_a_scheduled_sync_refuses_what_one_by_hand_warns_of(
 
     with (
         oracle.untouched(loader),
-        pytest.raises(PermanentError, match="no service runs on 2026-11-23"),
+        pytest.raises(
+            PermanentError, match="no service of the bundle archive runs on 2026-11-23"
+        ),
     ):
         load(old, by_hand=False)
-    assert "no service runs on 2026-11-23" in load(old).warnings
+    assert "no service of the bundle archive runs on 2026-11-23" in load(old).warnings
 
 
 def test_a_collapse_against_the_live_version_is_refused(
@@ -348,3 +275,22 @@ def test_the_oracle_notices_one_changed_second(
     loader.commit()
 
     assert oracle.difference(loader, archive, "stop_times.txt")
+
+
+def test_rows_left_out_are_counted_by_reason_and_the_first_shown_by_line(
+    small_feed: dict[str, str], zipped: Zipped, load: Load
+) -> None:
+    rows = [f"far,-33.88,151.{n:05d},{n}\n" for n in range(10_000)]
+    rows[4000] = ",-33.88,151.2,1\n"
+    rows[5000:5007] = ["far,north,151.2,1\n"] * 7
+    small_feed["shapes.txt"] += "".join(rows)
+
+    result = load(zipped(small_feed))
+
+    assert result.skipped_rows == {"shapes.txt": {"shape_id": 1, "shape_pt_lat": 7}}
+    assert [(row["line"], row["reason"]) for row in result.skipped] == [
+        (4005, "shape_id is blank"),
+        *((line, "shape_pt_lat north is not a number of degrees")
+          for line in range(5005, 5010)),
+    ]  # fmt: skip
+    assert result.rows["shapes.txt"] == 3 + 10_000 - 8
