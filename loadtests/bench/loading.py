@@ -1,4 +1,4 @@
-"""What a child does while its memory is watched; it imports what it needs in the act."""
+"""What a child does while its memory is watched: its imports are part of the work."""
 
 from datetime import UTC, date, datetime
 from pathlib import Path
