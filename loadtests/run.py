@@ -38,9 +38,6 @@ LOCUST, CANARY = "locust", "canary"
 LOCUST_END_S = 20.0
 """Locust writes its reports within this after the run."""
 
-NEIGHBOURS_CORES = 0.25
-"""What processes that are not ours may use before a run is called noisy."""
-
 LOCUSTFILE = ROOT / "loadtests" / "locustfile.py"
 
 
@@ -83,10 +80,6 @@ def perform(
     draft = Run(folder=folder, about=about, records=recorded)
     about["v_eff"] = v_eff_of(draft)
     about["noise"] = complaints(draft)
-    if watched.neighbours_cores > NEIGHBOURS_CORES:
-        about["noise"].append(
-            f"neighbours used {watched.neighbours_cores:.2f} cores meanwhile"
-        )
     about["quiet"] = not about["noise"]
     about["runs_before"] = stage.runs
     stage.runs += 1

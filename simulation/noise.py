@@ -9,6 +9,8 @@ from worker.records import Outcome
 WINDOW_S = 10.0
 DRIFT = 0.10
 """A run whose effective cores drift by more is two runs in one."""
+NEIGHBOURS_CORES = 0.25
+"""What processes that are not the run's own may use."""
 BROKEN = 0.05
 """Share of attempts that may end in a way that no fault of the scenario explains."""
 
@@ -44,6 +46,9 @@ def complaints(run: Run) -> list[str]:
             f"its effective cores drift by {drift:.0%}, more than {DRIFT:.0%}: "
             "neighbours took them"
         )
+    neighbours = float(run.about.get("neighbours_cores") or 0.0)
+    if neighbours > NEIGHBOURS_CORES:
+        wrong.append(f"neighbours used {neighbours:.2f} cores meanwhile")
     bad = [r for r in run.records.tasks if r.outcome in (Outcome.KILLED, Outcome.LOST)]
     if len(bad) > BROKEN * max(1, len(run.records.tasks)):
         wrong.append(f"{len(bad)} attempts were killed or lost")

@@ -15,7 +15,7 @@ SERIAL_SHARE = 0.10
 """The quickest hand-overs show what the single-threaded parent takes; the rest of a
 wait is the child's own way to its first line, which occupies nobody else."""
 
-FEWEST_RESPAWNS = 5
+FEWEST_RESPAWNS = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
