@@ -45,9 +45,15 @@ def policy_of(run: Run, policy: Policy = POLICY) -> Policy:
     return apply_settings(policy, settings)
 
 
+def apns_rtt_s(run: Run) -> float | None:
+    """How long Apple's stand-in takes to answer in the run; None: it does not say."""
+    milliseconds = (run.about.get("input") or {}).get("apns_rtt_ms")
+    return None if milliseconds is None else float(milliseconds) / 1000
+
+
 def calibrate(runs: Run | Sequence[Run], *, strict: bool = True) -> Calibration:
     """Read one run or several; raises UsageError when they say nothing, or when one is
-    noisy and ``strict``.
+    noisy and ``strict``, or when Apple's stand-in did not answer alike in them.
 
     Several runs of different load tell what depends on it: their attempts are read
     together. What a run's own machine gave it is taken from its own canary.
@@ -65,6 +71,12 @@ def calibrate(runs: Run | Sequence[Run], *, strict: bool = True) -> Calibration:
         raise UsageError(
             f"{name} is refused as a calibration: {'; '.join(wrong)}; "
             "record it again on a quiet machine"
+        )
+    answers = {apns_rtt_s(run) for run in runs}
+    if len(answers) > 1:
+        raise UsageError(
+            f"{name} cannot calibrate together: Apple's stand-in took "
+            f"{', '.join(f'{each} s' for each in answers)} to answer in them"
         )
     between = overheads(list(zip(each, policies, strict=True)))
     inputs = [Happenings.recorded(run) for run in runs]
@@ -98,6 +110,7 @@ def calibrate(runs: Run | Sequence[Run], *, strict: bool = True) -> Calibration:
         memory_mib=_memory(runs),
         pace=pace(each, demands),
         complaints=tuple(wrong),
+        apns_rtt_s=answers.pop(),
     )
     return unbiased(first, list(zip(inputs, policies, cores, strict=True)))
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from simulation.kept import CALIBRATION, HOLDOUT, kept
+from simulation.kept import CALIBRATION, FULL, HOLDOUT, SMALL, kept
 from simulation.runs import Run, load_run
 from worker.errors import UsageError
 
@@ -19,9 +19,10 @@ def chosen(
     """(calibration runs, hold-out runs). A folder is a run, or holds runs with roles.
 
     Calibration runs are those named, else those in the same folders, else the kept
-    ones; without any folder the kept hold-outs are predicted. Raises UsageError when
-    there is nothing to predict, or a run would be predicted by itself.
+    ones. Without any folder the kept matrix is predicted. Raises UsageError when there
+    is nothing to predict, or a run would be predicted by itself.
     """
+    folders = folders or [FULL if FULL.is_dir() else SMALL]
     found = [run for folder in folders for run in _runs_in(folder)]
     alone = {run.folder for run in found if run.folder in set(folders)}
     bases = [load_run(folder) for folder in calibration] or [
@@ -32,8 +33,6 @@ def chosen(
     held = [
         run for run in found if run.folder in alone or run.about.get("role") == HOLDOUT
     ]
-    if not folders:
-        held = kept(HOLDOUT)
     bases = bases or kept(CALIBRATION)
     if not held:
         raise UsageError(

@@ -53,7 +53,8 @@ class Calibration:
     what the run's gauges saw. ``blind``: polls that brought no news though there was
     some, and polls that could have. ``pace``: how slow the machine was in each window
     of the runs, 1 on average: another run may be as slow, or as quick. ``complaints``:
-    why the run should not be trusted.
+    why the run should not be trusted. ``apns_rtt_s``: how long Apple's stand-in took to
+    answer, None where the run does not say.
     """
 
     run: str
@@ -66,6 +67,7 @@ class Calibration:
     blind: tuple[int, int] = (0, 0)
     pace: tuple[float, ...] = (1.0,)
     complaints: tuple[str, ...] = ()
+    apns_rtt_s: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The calibration in short: means, counts, slopes."""

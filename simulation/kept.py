@@ -7,11 +7,13 @@ from worker.errors import UsageError
 
 CALIBRATION, HOLDOUT = "calibration", "holdout"
 RUNS = Path(__file__).resolve().parents[1] / "loadtests" / "runs"
+SMALL, FULL = RUNS, RUNS / "full"
+"""A pair of a minute and a half; and a matrix of runs long enough to decide."""
 
 
-def kept(role: str) -> list[Run]:
-    """The kept runs of a role; raises UsageError when there is none."""
-    found = [load_run(path.parent) for path in sorted(RUNS.glob("**/run.json"))]
+def kept(role: str, folder: Path = SMALL) -> list[Run]:
+    """The kept runs of a role in one of the sets; UsageError when there is none."""
+    found = [load_run(path.parent) for path in sorted(folder.glob("*/run.json"))]
     found = [run for run in found if run.about.get("role") == role]
     if not found:
         raise UsageError(

@@ -521,7 +521,7 @@ def _loop(columns: Any, capacity: int) -> Any:
                         io_s += windows[window, 3]
                     elif rows[task, 7] == 3 and effect == 3:
                         rounds = -(-units[who] // streams)
-                        io_s += rounds * windows[window, 3]
+                        io_s = max(0.0, io_s + rounds * windows[window, 3])
             peak[who] = max(peak[who], rss[task, place])
             limit_s = rows[task, 2] if per_unit[task, 2] > 0 else rows[task, 1]
             deadline[who] = now + limit_s

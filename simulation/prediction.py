@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from simulation.calibration import policy_of
+from simulation.calibration import apns_rtt_s, policy_of
 from simulation.chosen import Level
 from simulation.demands import Calibration
 from simulation.engine import simulate
@@ -14,7 +14,7 @@ from simulation.layout import Layout
 from simulation.noise import v_eff_of
 from simulation.runs import Run
 from simulation.scenario import Event, Scenario
-from simulation.tables import Machine, Stream, Tables
+from simulation.tables import Machine, Stream, Tables, Window
 from simulation.workload import Happenings, tables_of
 from worker.errors import UsageError
 from worker.measures import Recorded
@@ -44,8 +44,10 @@ def predict(
     )
     happened = Happenings.recorded(run)
     drawn = []
+    apart_s = _answers_later_s(calibration, run)
     for replication in range(1 if level == "replay" else replications):
         happenings = _another(run, replication) if level == "generative" else happened
+        happenings = _answered_later(happenings, apart_s)
         tables = tables_of(
             happenings,
             calibration,
@@ -59,6 +61,24 @@ def predict(
     return [
         recorded(simulate(layout, tables), layout, every_s=None) for tables in drawn
     ]
+
+
+def _answers_later_s(calibration: Calibration, run: Run) -> float:
+    """How much later than in the calibration Apple's stand-in answered: an input."""
+    here_s, there_s = apns_rtt_s(run), calibration.apns_rtt_s
+    return 0.0 if here_s is None or there_s is None else here_s - there_s
+
+
+def _answered_later(happenings: Happenings, apart_s: float) -> Happenings:
+    if not apart_s:
+        return happenings
+    throughout = Window(
+        start_at=happenings.start_at,
+        end_at=happenings.end_at,
+        kind="apns_slow",
+        value=apart_s,
+    )
+    return replace(happenings, windows=(*happenings.windows, throughout))
 
 
 def _another(run: Run, replication: int) -> Happenings:

@@ -70,7 +70,8 @@ class Outside(Behaviours):
                 demand = replace(demand, io_s=demand.io_s + window.value)
             elif message.task.name == PUSH and window.kind == "apns_slow":
                 rounds = -(-message.units // self._streams)
-                demand = replace(demand, io_s=demand.io_s + rounds * window.value)
+                io_s = max(0.0, demand.io_s + rounds * window.value)
+                demand = replace(demand, io_s=io_s)
         return demand
 
     def complete(self, message: Message, started_at: float, finished_at: float) -> None:
