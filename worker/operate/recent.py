@@ -44,6 +44,7 @@ def read(redis: Redis, policy: Policy) -> Recent:
     samples = [each for _, fields in sampled for each in gauges.parsed(fields)]
     samples += gauges.of_queues(redis, policy, now=now)
     samples += gauges.of_tasks(redis, policy, now=now)
+    samples += gauges.of_pushes(redis, now=now)
     return Recent(
         now=now,
         recorded=Recorded(

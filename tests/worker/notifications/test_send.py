@@ -25,6 +25,7 @@ from worker.notifications.outcomes import Verdict
 from worker.notifications.send import Sender
 from worker.notifications.sweep import sweep_outbox
 from worker.policy import POLICY
+from worker.telemetry import gauges
 
 ROOT = Path(__file__).resolve().parents[3]
 DYING = Path(__file__).with_name("sender_that_dies.py")
@@ -272,6 +273,19 @@ def test_a_refused_provider_stops_all_senders_and_loses_nothing(
     redis.delete(keys.APNS_PAUSED)
     free_all(owner)
     assert sender.send(ids) == {"claimed": 20, "sent": 20}
+
+
+def test_senders_that_rest_raise_an_alarm(redis):
+    alarm, now = POLICY.alarms["pushes_are_refused"], time.time()
+    seen = {"quiet": gauges.of_pushes(redis, now=now) * 3}
+    redis.set(keys.APNS_PAUSED, "APNs refuses this provider", ex=60)
+    seen["firing"] = [
+        gauges.of_pushes(redis, now=now - ago_s)[0] for ago_s in (45, 30, 15, 0)
+    ]
+
+    assert {name: alarm.state(samples, now=now) for name, samples in seen.items()} == {
+        name: name for name in seen
+    }
 
 
 def test_an_expired_provider_token_is_renewed_once(
