@@ -61,7 +61,11 @@ class Home:
         env: dict[str, str] | None = None,
     ) -> int:
         """Start a process that ends with us; its output goes to ``NAME.log``."""
-        answer = self._ask({"start": name, "argv": argv, "user": user, "env": env})
+        # The keeper starts it in another folder; a venv may be on PATH by half a path.
+        program = os.path.abspath(argv[0]) if os.sep in argv[0] else argv[0]
+        answer = self._ask(
+            {"start": name, "argv": [program, *argv[1:]], "user": user, "env": env}
+        )
         return int(answer["pid"])
 
     def stop(self, name: str) -> None:

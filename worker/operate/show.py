@@ -6,8 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
+from rich.measure import Measurement
 from rich.table import Table as RichTable
+from rich.text import Text
+
+_UNBOUNDED = 10_000
+"""Wider than any table: what it needs is then not what it gets."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,12 +41,32 @@ def show(*tables: Table) -> None:
         return
     console = Console()
     for table in tables:
-        drawn = RichTable(title=table.title or None, box=box.SIMPLE_HEAD)
-        for column in table.columns:
-            drawn.add_column(column)
-        for row in table.rows:
-            drawn.add_row(*(_text(value) for value in row))
-        console.print(drawn)
+        console.print(drawn(table, console))
+
+
+def drawn(table: Table, console: Console) -> RenderableType:
+    """The table as wide as the terminal; where a word would be cut, row by row."""
+    whole = RichTable(title=table.title or None, box=box.SIMPLE_HEAD)
+    for column in table.columns:
+        whole.add_column(column)
+    for row in table.rows:
+        whole.add_row(*(Text(_text(value)) for value in row))
+    unbounded = console.options.update(width=_UNBOUNDED)
+    needed = Measurement.get(console, unbounded, whole).minimum
+    return whole if needed <= console.width else _row_by_row(table)
+
+
+def _row_by_row(table: Table) -> Group:
+    """Each row as lines of a name and a value, under the row's first value."""
+    parts: list[RenderableType] = [Text(table.title, "bold")] if table.title else []
+    for first, *others in table.rows:
+        lines = RichTable(box=None, show_header=False, padding=(0, 2, 0, 2))
+        lines.add_column(style="dim", no_wrap=True)
+        lines.add_column(overflow="fold")
+        for name, value in zip(table.columns[1:], others, strict=True):
+            lines.add_row(name, Text(_text(value)))
+        parts += [Text(_text(first), "bold"), lines]
+    return Group(*parts)
 
 
 def _cell(value: object) -> str:

@@ -41,9 +41,12 @@ def wait_until_gone(pids: list[int], folder: Path, within_s: float = 30) -> None
 
 def test_stdout_is_the_commands_alone_and_its_exit_code_ours() -> None:
     script = "import os, sys; print(os.environ['RIG_CONTROL_URL']); sys.exit(7)"
+    # As a shell finds it that has half a path on PATH.
+    half = os.path.relpath(Path(sys.executable).parent, ROOT)
 
     done = subprocess.run(
-        [*RIG, "--", sys.executable, "-c", script],
+        ["python", *RIG[1:], "--", sys.executable, "-c", script],
+        env={**os.environ, "PATH": f"{half}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
         cwd=ROOT,
