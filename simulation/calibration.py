@@ -65,13 +65,13 @@ def calibrate(runs: Run | Sequence[Run], *, strict: bool = True) -> Calibration:
     policies = [policy_of(run) for run in runs]
     each = [[r for r in run.records.tasks if r.started_at is not None] for run in runs]
     attempts = [record for mine in each for record in mine]
-    _refuse_silence(name, attempts)
     wrong = [f"{run.name}: {why}" for run in runs for why in complaints(run)]
     if strict and wrong:
         raise UsageError(
             f"{name} is refused as a calibration: {'; '.join(wrong)}; "
             "record it again on a quiet machine"
         )
+    _refuse_silence(name, attempts)
     answers = {apns_rtt_s(run) for run in runs}
     if len(answers) > 1:
         raise UsageError(
