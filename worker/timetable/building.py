@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 from worker.errors import PermanentError
 from worker.policy.timetable import TimetableLimits
+from worker.timetable import heap
 from worker.timetable.ahead import one_ahead
 from worker.timetable.archive import Archive
 from worker.timetable.blocks import Block, read_blocks
 from worker.timetable.files import File
-from worker.timetable.heap import give_back
 from worker.timetable.keys import KeyTable
 from worker.timetable.sink import Sink
 from worker.timetable.skipped import Skips
@@ -60,7 +60,7 @@ class Building:
         try:
             yield
         finally:
-            give_back()
+            heap.give_back()
             spent = time.perf_counter() - began
             self.seconds[name] = self.seconds.get(name, 0.0) + spent
 

@@ -9,6 +9,7 @@ from psycopg import Connection, sql
 
 from worker.timetable.patterns import NULL
 
+_LINES_AT_ONCE = 256
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
@@ -101,5 +102,6 @@ class Sink:
             sql.Identifier(self.schema, table)
         )
         with self.connection.cursor() as cursor, cursor.copy(statement) as copy:
-            copy.write("".join(lines))
+            for at in range(0, len(lines), _LINES_AT_ONCE):
+                copy.write("".join(lines[at : at + _LINES_AT_ONCE]))
         self.connection.commit()

@@ -11,6 +11,7 @@ from psycopg import Connection, sql
 
 from worker.errors import PermanentError
 from worker.policy.timetable import TimetableLimits
+from worker.timetable import heap
 from worker.timetable.archive import Archive, open_archive
 from worker.timetable.building import Building, Progress, ignore_progress
 from worker.timetable.bundle import Shared, Trust, load_bundle
@@ -77,6 +78,7 @@ def load_version(
     when the feed is refused, TransientError when it may work next time; the live
     version is untouched then. Commits on ``connection`` as it goes.
     """
+    heap.limit()
     archives = [open_archive(source.path, limits) for source in sources]
     live = live_version(connection)
     connection.execute(f"SET statement_timeout TO '{limits.statement_timeout_s}s'")
