@@ -22,7 +22,11 @@ from loadtests.assignment import Assignment, assign
 from loadtests.control import Control
 from loadtests.field import Field, Place
 from loadtests.letterbox import Onset
-from loadtests.publisher import enqueue_as_the_matcher_does, groups_of
+from loadtests.publisher import (
+    ahead_of_the_workers,
+    enqueue_as_the_matcher_does,
+    groups_of,
+)
 from loadtests.reader import asking
 from loadtests.riders import settle_in_from_outside
 from loadtests.rig.population import token_of
@@ -32,7 +36,6 @@ from worker.errors import WorkerError
 
 PUSH = ("push", "delay published -> push arrived at the device")
 PUBLISH = ("publish", "group due -> enqueued (open)")
-SCHEDULE = ("publish", "group due -> begun (schedule error)")
 READ = "read"
 AGE = ("age", "of what a line's riders see")
 """Request types and names of what users measure, as locust reports it."""
@@ -180,14 +183,15 @@ class Publisher(RunUser):
     @task
     def publish(self) -> None:
         """Every group of the run, then nothing more."""
+        ahead_of_the_workers()
         run, publishing = self.field.assignment, self.field.publishing
         enqueue = enqueue_as_the_matcher_does(publishing.message_ids)
-
-        def tell(late_s: float, took_s: float) -> None:
-            self.tell(SCHEDULE, late_s)
-            self.tell(PUBLISH, took_s)
-
-        publishing.publish(groups_of(run), enqueue, sleep=gevent.sleep, tell=tell)
+        publishing.publish(
+            groups_of(run),
+            enqueue,
+            sleep=gevent.sleep,
+            tell=lambda took_s: self.tell(PUBLISH, took_s),
+        )
         gevent.sleep(run.scenario.duration_s)
 
 
