@@ -196,9 +196,9 @@ USERS = tuple(
         name=f"users-{users}",
         role=HOLDOUT,
         users=users,
-        duration_s=95.0,
+        duration_s=65.0,
         lines=24,
-        onset_every_s=3.0,
+        onset_every_s=1.8,
         seed=30 + place,
     )
     for place, users in enumerate((1_000, 2_000, 5_000, 10_000))
