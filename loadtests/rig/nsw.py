@@ -7,9 +7,7 @@ https://opendata.transport.nsw.gov.au/developers/userguide
 
 import asyncio
 import hmac
-import shutil
 import time
-import zipfile
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Mapping
 from email.utils import formatdate
@@ -20,6 +18,7 @@ from isal import igzip
 
 from loadtests.rig.faults import Fault, Faults
 from loadtests.rig.http import Request, Response, file_response
+from loadtests.rig.streamed_zip import reissue
 from loadtests.rig.world import Outside
 from worker.policy.timetable import Bundle
 
@@ -73,17 +72,11 @@ class Nsw:
         """Publish the bundles that were asked for so far anew, under other hashes: the
         same timetable, as NSW does each night.
         """
-        done = []
-        for row in self._bundles.values():
-            path = self._folder / f"{row.name}.zip"
-            if path.exists():
-                draft = path.with_suffix(".draft")
-                shutil.copyfile(path, draft)
-                with zipfile.ZipFile(draft, "a") as archive:
-                    archive.comment += b"."
-                draft.replace(path)
-                done.append(row.name)
-        return done
+        paths = [self._folder / f"{row.name}.zip" for row in self._bundles.values()]
+        there = [path for path in paths if path.exists()]
+        for path in there:
+            reissue(path)
+        return [path.stem for path in there]
 
     async def _answer(self, request: Request) -> Response:
         if not _authorised(request, self._key):

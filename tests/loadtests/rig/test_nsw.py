@@ -172,3 +172,24 @@ def test_a_wrong_fault_is_refused_in_one_sentence(
     assert answer.status_code == 400
     assert why in answer.json()["error"]
     assert switchboard.get("/faults").json() == {"faults": []}
+
+
+def test_a_timetable_that_is_published_anew_is_the_same_under_another_hash(
+    switchboard: httpx.Client, nsw: httpx.Client
+) -> None:
+    before = nsw.get(TRAINS)
+    switchboard.post("/reset")
+
+    reissued = switchboard.post("/bundles", json={}).json()["reissued"]
+    after = nsw.get(TRAINS, headers={"If-None-Match": before.headers["ETag"]})
+
+    assert "sydneytrains" in reissued
+    assert after.status_code == 200
+    assert after.headers["ETag"] != before.headers["ETag"]
+    assert after.content != before.content
+    with (
+        zipfile.ZipFile(io.BytesIO(before.content)) as old,
+        zipfile.ZipFile(io.BytesIO(after.content)) as new,
+    ):
+        assert new.testzip() is None
+        assert [i.CRC for i in old.infolist()] == [i.CRC for i in new.infolist()]
