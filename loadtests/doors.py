@@ -114,6 +114,10 @@ def matrix(
     slim: Annotated[
         bool, typer.Option("--slim", help="without locust's reports, to be kept")
     ] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="RUN", help="record this run again, leave the others"),
+    ] = None,
     static: Static = None,
     realtime: Realtime = None,
     scale: Scale = "small",
@@ -125,14 +129,14 @@ def matrix(
         static=static, realtime=realtime, scale=scale, i_own_this_host=i_own_this_host
     )
     given.check()
-    rows = rows_of(name, quick=quick)
+    rows = rows_of(name, quick=quick, only=only or ())
     folder = out or OUT / name
     _end_on_sigterm()
     from loadtests import matrix as matrices
     from loadtests.summary import print_side_by_side, print_summary
 
     console = Console(stderr=True)
-    runs = matrices.record(rows, given, folder, Steps(), slim=slim)
+    runs = matrices.record(rows, given, folder, Steps(), slim=slim, again=bool(only))
     for done in runs:
         print_summary(console, done.about, done.records)
     print_side_by_side(console, runs)

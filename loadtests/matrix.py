@@ -18,19 +18,26 @@ REPORTS = "locust*"
 
 
 def record(
-    rows: tuple[Row, ...], given: Input, out: Path, steps: Steps, *, slim: bool = False
+    rows: tuple[Row, ...],
+    given: Input,
+    out: Path,
+    steps: Steps,
+    *,
+    slim: bool = False,
+    again: bool = False,
 ) -> list[Run]:
     """Perform the rows one after the other, each into its folder; those of one stage on
     one stage.
 
     Each run takes lines that no earlier one of its stage has used. What an earlier
-    matrix left in ``out`` is replaced. ``slim``: without locust's own reports, as the
-    repository keeps runs.
+    matrix left in ``out`` is replaced; ``again``: but for runs of other rows, because
+    these are recorded again. ``slim``: without locust's own reports, as the repository
+    keeps runs.
     """
     for row in rows:
         row.scenario()
     given.check()
-    _clear(out)
+    _clear(out, [row.name for row in rows] if again else ["*"])
     runs: list[Run] = []
     for _, together in groupby(rows, key=lambda row: row.stage):
         runs += _on_one_stage(list(together), given, out, steps)
@@ -60,7 +67,8 @@ def _on_one_stage(rows: list[Row], given: Input, out: Path, steps: Steps) -> lis
     return runs
 
 
-def _clear(out: Path) -> None:
-    """Remove run folders, and nothing else."""
-    for about in out.glob("*/run.json"):
-        shutil.rmtree(about.parent)
+def _clear(out: Path, names: list[str]) -> None:
+    """Remove run folders of these names, and nothing else."""
+    for name in names:
+        for about in list(out.glob(f"{name}/run.json")):
+            shutil.rmtree(about.parent)

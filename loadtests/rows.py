@@ -1,10 +1,11 @@
 """Sets of runs that a model is made from and judged by, written down beforehand.
 
+Longer than 250 lines because every run is written out.
 A calibration and its hold-outs differ in what the model must cope with: riders, rate
 of onsets, bursts; in ``FULL`` also children, batches, a sync beside, a slow outside.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -213,13 +214,22 @@ MATRICES: Mapping[str, tuple[Row, ...]] = {
 }
 
 
-def rows_of(name: str, *, quick: bool) -> tuple[Row, ...]:
-    """The rows of a matrix; raises UsageError for one that there is not."""
+def rows_of(name: str, *, quick: bool, only: Sequence[str] = ()) -> tuple[Row, ...]:
+    """The rows of a matrix, or ``only`` those; raises UsageError for one that there is
+    not.
+    """
     if name not in MATRICES:
         raise UsageError(
             f"there is no matrix '{name}'; choose one of {', '.join(MATRICES)}"
         )
-    return QUICK if quick and name == "plan" else MATRICES[name]
+    rows = QUICK if quick and name == "plan" else MATRICES[name]
+    unknown = set(only) - {row.name for row in rows}
+    if unknown:
+        raise UsageError(
+            f"the matrix {name} has no run {', '.join(sorted(unknown))}; choose from "
+            f"{', '.join(row.name for row in rows)}"
+        )
+    return tuple(row for row in rows if not only or row.name in only)
 
 
 def with_burst(scenario: Scenario, lines: int) -> Scenario:

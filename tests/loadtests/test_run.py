@@ -257,6 +257,7 @@ def test_a_run_whose_worker_died_is_marked_and_neither_averaged_nor_believed(
         (["bench", "--data", "none"], "there is no folder none"),
         (["run", "disruption", "--minutes", "nan"], "cannot last nan s"),
         (["matrix", "everything"], "there is no matrix 'everything'"),
+        (["matrix", "full", "--only", "half"], "the matrix full has no run half"),
     ],
     ids=" ".join,
 )
