@@ -100,13 +100,17 @@ class Processes:
         return [name for name in names if name not in alive]
 
     def cpu_s(self) -> float:
-        """Processor seconds of everything in the rig and of this process."""
+        """Processor seconds of everything in the rig, of what has ended there (children
+        are recycled), and of this process.
+        """
         keeper = psutil.Process(next(iter(self.alive().values()))).parent()
         own = sum(psutil.Process().cpu_times()[:2])
         if keeper is None:
             return own
-        read = (usage.cpu_of_s(child.pid) for child in keeper.children(recursive=True))
-        return own + sum(used_s for used_s in read if used_s is not None)
+        return own + sum(
+            used_with_ended_s(process)
+            for process in (keeper, *keeper.children(recursive=True))
+        )
 
     def members(self, alive: Mapping[str, int]) -> dict[str, int]:
         """Label -> process id of every worker process: a pool's parent, its children.
@@ -140,6 +144,20 @@ class Processes:
             else:
                 places.append(pid)
         return places
+
+
+def used_with_ended_s(process: psutil.Process) -> float:
+    """Processor seconds of a process and of its children that have ended; 0 when it is
+    gone itself, for its parent has them then.
+    """
+    try:
+        used = process.cpu_times()
+    except psutil.Error:
+        return 0.0
+    ended_s = getattr(used, "children_user", 0.0) + getattr(
+        used, "children_system", 0.0
+    )
+    return float(used.user + used.system + ended_s)
 
 
 def last_words(line: str) -> str:

@@ -2,10 +2,13 @@
 
 import json
 import os
+import subprocess
+import sys
 
+import psutil
 import pytest
 
-from loadtests.processes import cpu_of, last_words, memory_of
+from loadtests.processes import cpu_of, last_words, memory_of, used_with_ended_s
 
 
 @pytest.mark.parametrize(
@@ -52,3 +55,15 @@ def test_a_process_that_is_gone_leaves_no_reading() -> None:
 
     assert cpu_of(gone, {}, now=1.0) == []
     assert memory_of(gone, now=1.0) == []
+
+
+def test_a_child_that_has_ended_still_counts() -> None:
+    """Children of a pool are recycled: what they used is no neighbour's."""
+    me = psutil.Process()
+    before_s = used_with_ended_s(me)
+    burn = "import time\nwhile time.process_time() < 0.3: pass"
+    subprocess.run([sys.executable, "-c", burn], check=True)
+    own_s = sum(me.cpu_times()[:2])
+
+    assert used_with_ended_s(me) - before_s >= 0.25
+    assert used_with_ended_s(me) > own_s
