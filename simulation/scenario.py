@@ -6,6 +6,7 @@ Standard library only, because a locust process reads it.
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Literal
 
 from worker.errors import UsageError
@@ -41,8 +42,16 @@ class Event:
     line: int = -1
 
     def __post_init__(self) -> None:
-        if self.at_s < 0 or self.duration_s < 0:
-            raise UsageError(f"event {self.kind} at {self.at_s} s lies before the run")
+        if not (0 <= self.at_s <= LONGEST_S and 0 <= self.duration_s <= LONGEST_S):
+            raise UsageError(
+                f"event {self.kind} at {self.at_s} s for {self.duration_s} s lies "
+                f"before the run, or beyond {LONGEST_S:g} s"
+            )
+        if not 0 <= self.value < inf:
+            raise UsageError(
+                f"event {self.kind} at {self.at_s:g} s has the value {self.value}: "
+                "wanted a number, not negative"
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,6 +100,18 @@ class Scenario:
                 f"scenario {self.name} cannot last {self.duration_s:g} s with an onset "
                 f"every {self.onset_every_s:g} s: give up to {LONGEST_S / 60:g} minutes"
             )
+        spans = (self.warm_up_s, self.settle_s, float(self.delay_s))
+        if self.lines < 1 or not all(0 <= span <= LONGEST_S for span in spans):
+            raise UsageError(
+                f"scenario {self.name} has {self.lines} lines, warms up for "
+                f"{self.warm_up_s} s, settles for {self.settle_s} s and is late by "
+                f"{self.delay_s} s: wanted a line or more, and no negative times"
+            )
+        if not 0 < self.poll_period_s <= LONGEST_S:
+            raise UsageError(
+                f"scenario {self.name} polls every {self.poll_period_s} s: "
+                "wanted a period"
+            )
         if self.onsets < 1:
             raise UsageError(
                 f"scenario {self.name} lasts {self.duration_s:g} s, too short for one "
@@ -100,6 +121,12 @@ class Scenario:
             raise UsageError(
                 f"scenario {self.name} has {self.onsets} onsets but {self.lines} "
                 "lines: each onset needs its own; give fewer minutes or more lines"
+            )
+        beyond = [e for e in self.extra_events if e.at_s >= self.duration_s]
+        if beyond:
+            raise UsageError(
+                f"scenario {self.name} ends at {self.duration_s:g} s, before its event "
+                f"{beyond[0].kind} at {beyond[0].at_s:g} s"
             )
         if not all(0 <= rate <= MOST_GROUPS_PER_S for rate in self.groups_per_s):
             raise UsageError(

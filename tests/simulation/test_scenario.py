@@ -1,5 +1,7 @@
 """A scenario says the same to the worker and to the model."""
 
+from dataclasses import replace
+
 import pytest
 
 from simulation.scenario import Event
@@ -69,3 +71,39 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
 def test_an_event_before_the_run_is_refused() -> None:
     with pytest.raises(UsageError, match="before the run"):
         Event(at_s=-1, kind="delay")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"at_s": float("nan")}, "before the run"),
+        ({"at_s": float("inf")}, "beyond"),
+        ({"duration_s": -1.0}, "before the run"),
+        ({"value": float("nan")}, "wanted a number"),
+        ({"value": -3.0}, "not negative"),
+    ],
+)
+def test_an_event_that_cannot_be_is_refused(change, says) -> None:
+    with pytest.raises(UsageError, match=says):
+        Event(**{"at_s": 1.0, "kind": "nsw_slow", **change})
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"lines": 0}, "wanted a line"),
+        ({"warm_up_s": -1.0}, "no negative times"),
+        ({"settle_s": float("nan")}, "no negative times"),
+        ({"delay_s": -60}, "no negative times"),
+        ({"poll_period_s": 0.0}, "wanted a period"),
+        ({"duration_s": float("nan")}, "cannot last"),
+        ({"onset_every_s": float("nan")}, "cannot last"),
+        ({"lines": 3}, "each onset needs its own"),
+        ({"extra_events": (Event(at_s=900, kind="sync"),)}, "before its event sync"),
+    ],
+)
+def test_a_contradictory_scenario_is_refused(change, says) -> None:
+    chosen = scenario("disruption", users=10, duration_s=300)
+
+    with pytest.raises(UsageError, match=says):
+        replace(chosen, **change)
