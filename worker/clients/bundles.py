@@ -161,9 +161,28 @@ class Bundles:
         )
 
 
-def connect(base_url: str, api_key: str, limits: TimetableLimits) -> httpx.Client:
-    """A client of Transport for NSW for bundles; close it after use."""
+def connect(
+    base_url: str,
+    api_key: str,
+    limits: TimetableLimits,
+    *,
+    take_turn: Callable[[], str],
+    sent: Callable[[str], None],
+) -> httpx.Client:
+    """A client of Transport for NSW for bundles; close it after use.
+
+    Before each request ``take_turn`` waits for its share of the quota and names it;
+    ``sent`` is told that name when the request is answered.
+    """
+
+    def before(request: httpx.Request) -> None:
+        request.extensions["turn"] = take_turn()
+
+    def after(response: httpx.Response) -> None:
+        sent(response.request.extensions["turn"])
+
     return httpx.Client(
+        event_hooks={"request": [before], "response": [after]},
         base_url=base_url,
         headers={"Authorization": f"apikey {api_key}", "Accept-Encoding": "identity"},
         timeout=httpx.Timeout(limits.read_timeout_s, connect=limits.connect_timeout_s),

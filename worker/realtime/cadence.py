@@ -1,11 +1,12 @@
 """Which feeds a tick asks for: pure, from what was seen and from the policy."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from worker.policy.feeds import Feed, Period, RealtimeLimits
+from worker.policy import Policy
+from worker.policy.feeds import Feed, Period, RealtimeLimits, planned_per_quarter
 from worker.policy.tasks import TIMEZONE, Every
 
 
@@ -32,6 +33,11 @@ def period_of(now: datetime, limits: RealtimeLimits) -> Period:
     if hour in limits.peak_hours:
         return "peak"
     return "night" if hour in limits.night_hours else "day"
+
+
+def planned(policy: Policy) -> Callable[[datetime], float]:
+    """What the plan sends in the quarter of an hour that begins at an instant."""
+    return lambda at: planned_per_quarter(policy.feeds, period_of(at, policy.realtime))
 
 
 def interval_s(

@@ -13,7 +13,7 @@ from redis import Redis
 from worker.clients.nsw import Admit, Answer, Handle, Sent
 from worker.errors import PolicyError
 from worker.policy import Every, Policy
-from worker.policy.feeds import Feed, planned_per_quarter
+from worker.policy.feeds import Feed
 from worker.realtime import cadence, ingest, store
 from worker.realtime.accept import Held
 from worker.realtime.cadence import FeedState
@@ -141,9 +141,7 @@ class Tick:
                 self._policy.quota,
                 now_s=self._clock(),
                 token=token,
-                planned=lambda at: planned_per_quarter(
-                    self._policy.feeds, cadence.period_of(at, self._policy.realtime)
-                ),
+                planned=cadence.planned(self._policy),
             )
             if grant.granted:
                 return True

@@ -5,6 +5,7 @@ kept by quarter hours, the oldest of them counts whole. Without it (Redis was wi
 counting goes on from what the plan spends in a day, never from zero.
 """
 
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from typing import Any, cast
 from redis import Redis
 
 from worker import keys
+from worker.errors import RateLimitedError
 from worker.policy.feeds import DAY_S, QUARTER_S, Quota
 
 _QUARTERS = DAY_S // QUARTER_S
@@ -88,6 +90,31 @@ def take(
     if what == "spent":
         return Grant(granted=False, reason=f"{value} requests in 24 hours")
     return Grant(granted=False, reason=value)
+
+
+def take_turn(
+    redis: Redis,
+    quota: Quota,
+    *,
+    planned: Planned,
+    clock: Callable[[], float],
+    sleep: Callable[[float], None],
+) -> str:
+    """Wait until one request may be sent; the token that stands for it.
+
+    Raises RateLimitedError when none may be sent for a longer time.
+    """
+    token = secrets.token_hex(8)
+    while True:
+        grant = take(redis, quota, now_s=clock(), token=token, planned=planned)
+        if grant.granted:
+            return token
+        if grant.wait_s is None:
+            raise RateLimitedError(
+                f"Transport for NSW is not asked for now: {grant.reason}",
+                retry_after_s=float(quota.closed_s),
+            )
+        sleep(grant.wait_s)
 
 
 def _take(redis: Redis, quota: Quota, now_s: float, token: str) -> tuple[str, str]:

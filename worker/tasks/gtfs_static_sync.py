@@ -1,14 +1,18 @@
 """The daily sync of the timetable, and the same by hand."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
+
 from worker.clients import bundles
 from worker.clients.postgres import Connection
+from worker.realtime import cadence
 from worker.records import Detail
-from worker.reliability import lease
+from worker.reliability import lease, quota
 from worker.tasks.shell import SLOT, task
 from worker.tasks.world import World
 
@@ -50,8 +54,7 @@ def sync(
     with _held(world) as (db, held):
         if archive is not None:
             return sync_archive(db, archive, limits, now=now, lease=held, progress=tell)
-        key = settings.nsw_api_key.get_secret_value()
-        with bundles.connect(settings.nsw_base_url, key, limits) as client:
+        with _nsw(world) as client:
             return sync_published(
                 db,
                 bundles.Bundles(client, settings.state_dir, limits),
@@ -69,6 +72,28 @@ def roll_back(world: World) -> str:
 
     with _held(world) as (db, held):
         return swap.roll_back(db, held.prove)
+
+
+def _nsw(world: World) -> httpx.Client:
+    """A client whose requests take their turn in the quota, beside the poller's."""
+    redis, policy, settings = world.redis, world.policy, world.settings
+
+    def take_turn() -> str:
+        return quota.take_turn(
+            redis,
+            policy.quota,
+            planned=cadence.planned(policy),
+            clock=time.time,
+            sleep=time.sleep,
+        )
+
+    return bundles.connect(
+        settings.nsw_base_url,
+        settings.nsw_api_key.get_secret_value(),
+        policy.timetable,
+        take_turn=take_turn,
+        sent=lambda token: quota.sent(redis, token, now_s=time.time()),
+    )
 
 
 @contextmanager

@@ -105,3 +105,20 @@ def test_every_key_expires(redis, take):
     quota.slow_down(redis, QUOTA)
 
     assert all(redis.ttl(key) > 0 for key in redis.keys("*"))
+
+
+def test_a_turn_waits_for_its_second_and_is_counted_once(redis, take):
+    for _ in range(QUOTA.per_s):
+        take()
+    slept, before = [], quota.spent(redis, now_s=NOW)
+
+    quota.take_turn(
+        redis,
+        QUOTA,
+        planned=lambda _: 0,
+        clock=lambda: NOW + sum(slept),
+        sleep=slept.append,
+    )
+
+    assert sum(slept) == pytest.approx(QUOTA.second_s)
+    assert quota.spent(redis, now_s=NOW) == before + 1
