@@ -34,14 +34,17 @@ help:
 setup: .venv/installed
 
 # Source-only packages are built by the locked build backend, hence it comes first.
-.venv/installed: requirements.lock
+# What a worker imports is compiled now: else the first run would measure compiling.
+.venv/installed: requirements.lock worker/requirements.lock
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 to 3.13 with the venv module found: install one, or say make PYTHON=/path/to/python3." >&2; exit 1; }
 	@echo "Setting up .venv: $$(grep -c '==' requirements.lock) pinned packages, about two minutes, once."
 	@$(PYTHON) -m venv --clear .venv
 	@awk '/^[^ ]/ { keep = /^setuptools==/ } keep' requirements.lock > .venv/backend.lock
 	@$(PY) -m pip install -qq --require-hashes --no-deps -r .venv/backend.lock
+	@$(PY) -m pip install -qq --require-hashes --no-deps --no-build-isolation -r worker/requirements.lock
 	@$(PY) -m pip install -qq --no-compile --require-hashes --no-deps --no-build-isolation -r requirements.lock
 	@$(PY) -m pip install -qq --no-deps --no-build-isolation -e .
+	@$(PY) -m compileall -q worker
 	@touch $@
 
 ## plan: measure real workers, calibrate the model, plan (QUICK=1 STATIC=zip REALTIME=folder)

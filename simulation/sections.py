@@ -29,8 +29,10 @@ def headline(plan: Plan) -> str:
     cost = next(
         bill for bill in plan.document["cost"]["by_users"] if bill["users"] == 1_000
     )
+    quick = plan.document["input"]["quick"]
     return (
-        f"Of {len(plan.comparisons)} metrics of runs that the model had not seen, "
+        ("A quick plan, of short runs: rather believe `make plan`. " if quick else "")
+        + f"Of {len(plan.comparisons)} metrics of runs that the model had not seen, "
         f"{counts['within']} were predicted within their threshold, "
         f"{counts['outside']} outside, {counts['inconclusive']} need longer runs. "
         f"At {top.users:,} users our layout pushes "

@@ -28,8 +28,9 @@ def make(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def bare(tmp_path: Path) -> Path:
     """The Makefile and the lock, nothing set up."""
-    for name in ("Makefile", "requirements.lock"):
-        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "worker").mkdir()
+    for name in ("Makefile", "requirements.lock", "worker/requirements.lock"):
+        shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
 
 
