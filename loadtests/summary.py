@@ -18,6 +18,17 @@ SHOWN = (
     *("throughput_per_s", "utilization", "memory_mib"),
 )
 
+SIDE_BY_SIDE = {
+    "p50_push_s": "p50 s",
+    "p95_push_s": "p95 s",
+    "p99_push_s": "p99 s",
+    "late_push_fraction": "late",
+    "lost": "lost",
+    "queue_wait_p95_s": "wait",
+    "utilization": "busy",
+    "memory_mib": "MiB",
+}
+
 
 def measured(run: Recorded) -> dict[str, float | None]:
     """Every measure of a run by name; None where nothing was measured."""
@@ -37,15 +48,14 @@ def print_summary(console: Console, about: Mapping[str, Any], run: Recorded) -> 
 
 
 def print_side_by_side(console: Console, runs: Sequence[Run]) -> None:
-    """The measures of several runs, a column each."""
-    table = Table(title="measures by run")
-    table.add_column("measure")
+    """Several runs, a row each: what riders felt, and what it took; 80 columns."""
+    table = Table(title="pushes (published to arrived), queues, children, memory")
+    table.add_column("run", no_wrap=True)
+    for heading in SIDE_BY_SIDE.values():
+        table.add_column(heading, justify="right", no_wrap=True)
     for run in runs:
-        table.add_column(run.name, justify="right")
-    table.add_column("unit")
-    for name in SHOWN:
-        figures = [MEASURES[name].function(run.records) for run in runs]
-        table.add_row(name, *map(_number, figures), MEASURES[name].unit)
+        figures = (MEASURES[name].function(run.records) for name in SIDE_BY_SIDE)
+        table.add_row(run.name, *(f"{figure:.3g}" for figure in figures))
     console.print(table)
 
 
