@@ -259,6 +259,11 @@ def test_celeryconfig_holds_no_number_of_its_own():
             "worker.app",
             ("pandas", "simpy", "locust", "gtfs_kit", "matplotlib", "numpy", "scipy"),
         ),
+        # The API's door: FastAPI takes it without Celery and all that it brings.
+        (
+            "worker.realtime.read",
+            ("celery", "kombu", "billiard", "numpy", "psycopg", "httpx", "typer"),
+        ),
         ("worker.cli", ("pandas", "simpy", "locust", "gtfs_kit", "matplotlib")),
     ],
 )

@@ -59,6 +59,15 @@ def memory_row(name: str, work: Work, *, target_mib: float) -> Row:
     )
 
 
+def named(module: str, function: str, *arguments: object) -> object:
+    """Call a function whose module is imported only now.
+
+    For work whose imports count: a child imports the module of a function that it is
+    handed before it is idle.
+    """
+    return getattr(import_module(module), function)(*arguments)
+
+
 def _child(pipe: Connection, work: Work) -> None:
     import_module("worker.app")
     idle_mib = _private_mib()

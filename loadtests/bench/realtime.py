@@ -4,21 +4,20 @@ The three real bus snapshots where there is real data, else a seeded feed of tha
 """
 
 import gzip
-import multiprocessing
-import os
 import random
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
-from importlib import import_module
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import cycle
-from multiprocessing.connection import Connection
 from pathlib import Path
-from threading import Event, Thread
+from threading import Thread
 from typing import cast
 
 from google.transit.gtfs_realtime_pb2 import FeedMessage
 from redis import Redis
 
+from loadtests.bench import memory
 from loadtests.bench.row import Row, medians
 from worker import keys
 from worker.clients import redis as redis_client
@@ -26,7 +25,6 @@ from worker.policy import POLICY
 from worker.realtime import decode, ingest, read, slices, store
 from worker.realtime.accept import Held
 from worker.realtime.envelope import open_message, peek
-from worker.telemetry import usage
 
 REPEATS = 9
 _FEED = POLICY.feeds["buses_trips"]
@@ -112,18 +110,22 @@ def _times(redis: Redis, bodies: list[bytes]) -> Iterator[Row]:
 
 
 def _memory(redis_url: str, body: bytes) -> Row:
-    """The most private memory of a child above the same child before its first tick."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    child = context.Process(target=_grow, args=(theirs, redis_url))
-    child.start()
-    theirs.close()  # so that a child that dies is an error here, not a silence
-    ours.send(body)
-    idle_mib, peak_mib, peak_rss_mib = ours.recv()
-    child.join()
+    """The most private memory of a child above what it has before its first tick."""
+    with _serving(body) as url:
+        work = partial(
+            memory.named,
+            "loadtests.bench.child",
+            "ticks",
+            redis_url,
+            url,
+            _FEED.name,
+            _service_s(body),
+            _TICKS,
+        )
+        above_mib, peak_rss_mib = memory.above_idle(work)
     return Row(
         name="realtime_private_memory",
-        value=peak_mib - idle_mib,
+        value=above_mib,
         unit="MiB",
         repeats=_TICKS,
         target=70.0,
@@ -131,42 +133,43 @@ def _memory(redis_url: str, body: bytes) -> Row:
     )
 
 
-def _grow(pipe: Connection, redis_url: str) -> None:
-    """Be a child: tell its private memory when idle, and at most in some ticks."""
-    os.environ["REDIS_URL"] = redis_url
-    import_module("worker.app")
-    with redis_client.connect(redis_url, policy=POLICY) as redis:
-        redis.ping()
-        idle_mib = _private_mib()
-        peak_mib, done = [idle_mib], Event()
+@contextmanager
+def _serving(body: bytes) -> Iterator[str]:
+    """A server on loopback that answers every request with this body."""
 
-        def watch() -> None:
-            while not done.wait(0.002):
-                peak_mib.append(_private_mib())
+    class Answers(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
 
-        watcher = Thread(target=watch)
-        watcher.start()
-        body = pipe.recv()
-        for _ in range(_TICKS):
-            _take(redis, body, Held())
-        done.set()
-        watcher.join()
-    pipe.send((idle_mib, max(peak_mib), usage.peak_rss_mib()))
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing: a bench has its own words."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    serving = Thread(target=server.serve_forever, args=(0.05,))
+    serving.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        serving.join()
+        server.server_close()
 
 
-def _private_mib() -> float:
-    """Anonymous memory: what no other process shares, whatever it has forked from."""
-    status = Path("/proc/self/status").read_text()
-    line = next(line for line in status.splitlines() if line.startswith("RssAnon"))
-    return int(line.split()[1]) / 1024
+def _service_s(body: bytes) -> int:
+    """A moment after the body was published, epoch seconds."""
+    return FeedMessage.FromString(body[: peek(body)[1]]).header.timestamp + 5
 
 
 def _take(redis: Redis, body: bytes, held: Held) -> None:
     """The production path from bytes to everything in Redis."""
     redis.delete(keys.live(_FEED.name, "meta"))
-    service_s = FeedMessage.FromString(body[: peek(body)[1]]).header.timestamp + 5
     taken = ingest.take(
-        redis, _FEED, body, held=held, now_s=service_s, limits=POLICY.realtime
+        redis, _FEED, body, held=held, now_s=_service_s(body), limits=POLICY.realtime
     )
     if taken.outcome not in ("stored", "unchanged"):
         raise RuntimeError(f"the bench's feed was refused: {taken.outcome}")

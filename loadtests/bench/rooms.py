@@ -41,13 +41,17 @@ def _timetable(given: Given) -> Iterator[Row]:
 
 
 def _realtime(given: Given) -> Iterator[Row]:
-    from loadtests.bench import realtime, ticks
+    from loadtests.bench import day, realtime, ticks
 
     with _world(given) as up:
         yield from realtime.rows(up.servers.redis_url, given.data)
-    given.say("realtime: whole ticks while the whole network is synced, a minute")
-    with _world(given, scale=NSW):
-        yield from ticks.rows()
+        given.say("realtime: a simulated day of ticks, two minutes")
+        yield from day.rows(up.servers.redis_url)
+    given.say("realtime: whole ticks beside syncs of the whole network, four minutes")
+    with _world(given, scale=NSW) as up:
+        folder = up.folder / "bench"
+        folder.mkdir()
+        yield from ticks.rows(folder)
 
 
 def _notifications(given: Given) -> Iterator[Row]:

@@ -126,6 +126,11 @@ class Nsw:
             for task in waiting:
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
+        if late:
+            # A stream that was given up still fills the window that it shares with
+            # all others over HTTP/2: the next tick opens a connection of its own.
+            self._client = None
+            await client.aclose()
         for task in done:
             task.result()
         for task in late:

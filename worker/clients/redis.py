@@ -53,13 +53,14 @@ def connect(url: str, *, policy: Policy) -> redis.Redis:
     broker = policy.broker
     return _Client.from_url(
         url,
-        socket_timeout=broker.socket_timeout_s,
-        socket_connect_timeout=broker.socket_connect_timeout_s,
+        socket_timeout=broker.keys_timeout_s,
+        socket_connect_timeout=broker.keys_timeout_s,
         socket_keepalive=True,
         health_check_interval=broker.health_check_interval_s,
         # One immediate second try heals a connection that the server closed while it
-        # was idle; longer waits belong to the task's own retry.
-        retry=Retry(NoBackoff(), 1),
+        # was idle; longer waits belong to the task's own retry, and a server that is
+        # silent is not waited for twice.
+        retry=Retry(NoBackoff(), 1, supported_errors=(ConnectionError,)),
         client_name="worker",
     )
 

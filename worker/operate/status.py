@@ -8,8 +8,9 @@ from worker.measures import MEASURES, quantile
 from worker.operate.recent import Recent, read
 from worker.operate.show import Table
 from worker.policy import Policy
+from worker.realtime import store
 from worker.realtime.read import freshness
-from worker.reliability import dead_letters
+from worker.reliability import breaker, dead_letters, quota
 
 _LETTERS_SHOWN = 5
 
@@ -17,14 +18,15 @@ _LETTERS_SHOWN = 5
 def every(
     redis: Redis, policy: Policy, policy_set: str, *, service_now: float
 ) -> list[Table]:
-    """Freshness, queues, tasks, processes, alarms and dead letters, as tables.
+    """Feeds, quota, tasks, queues, processes, alarms and dead letters, as tables.
 
     ``service_now``: epoch seconds of the clock that the feeds follow (a replay's).
     Raises TransientError when Redis does not answer.
     """
     recent = read(redis, policy)
     tables = [
-        _feeds(redis, service_now),
+        _feeds(redis, policy, service_now, now=recent.now),
+        _quota(redis, policy, now=recent.now),
         _tasks(recent, policy),
         _queues(recent, policy),
         _processes(recent),
@@ -41,13 +43,42 @@ def every(
     return tables
 
 
-def _feeds(redis: Redis, service_now: float) -> Table:
+def _feeds(redis: Redis, policy: Policy, service_now: float, *, now: float) -> Table:
+    """What is held of each feed, how it answered last, and whether it rests."""
+    held, states = freshness(redis), store.states(redis)
+    breakers = breaker.read(redis, policy.feeds, now_s=now)
+    rows = []
+    for name in policy.feeds:
+        fresh, state = held.get(name), states.get(name)
+        rows.append(
+            (
+                name,
+                fresh.age_s(service_now) if fresh else None,
+                fresh.entities if fresh else None,
+                state.outcome if state else None,
+                breakers[name].state,
+            )
+        )
+    columns = ("feed", "age_s", "entities", "last answer", "breaker")
+    return Table(title="Realtime feeds", columns=columns, rows=rows)
+
+
+def _quota(redis: Redis, policy: Policy, *, now: float) -> Table:
+    """What was asked of Transport for NSW, and whether something holds us back."""
+    closed, slowed = quota.condition(redis)
+    spent, stop_at = quota.spent(redis, now_s=now), policy.quota.stop_at
+    if not closed and spent >= stop_at:
+        closed = f"we stop by ourselves at {stop_at:,}"
     return Table(
-        title="Realtime feeds held",
-        columns=("feed", "age_s", "entities"),
+        title="Quota of Transport for NSW",
+        columns=("requests in 24 h", "granted", "pace", "stopped"),
         rows=[
-            (name, held.age_s(service_now), held.entities)
-            for name, held in freshness(redis).items()
+            (
+                spent,
+                policy.quota.granted_per_day,
+                "halved" if slowed else "full",
+                closed or "no",
+            )
         ],
     )
 

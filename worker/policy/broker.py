@@ -12,6 +12,8 @@ class Broker:
     ``visibility_timeout_s``: how long a taken, unacknowledged message stays hidden;
     the clock starts at delivery and is not extended while the task runs, so it must
     exceed the longest hard limit and the longest countdown together.
+    ``socket_timeout_s`` is that of the consumer, which blocks in Redis; a task that
+    reads or writes its own keys waits for ``keys_timeout_s`` at most.
     https://docs.celeryq.dev/en/stable/getting-started/backends-and-brokers/redis.html
     """
 
@@ -19,6 +21,7 @@ class Broker:
     restore_interval_s: int
     socket_timeout_s: int
     socket_connect_timeout_s: int
+    keys_timeout_s: int
     health_check_interval_s: int
     pool_limit: int
     publish_retries: int
@@ -45,6 +48,7 @@ BROKER = Broker(
     restore_interval_s=10,
     socket_timeout_s=10,
     socket_connect_timeout_s=5,
+    keys_timeout_s=3,
     health_check_interval_s=25,
     pool_limit=4,
     publish_retries=3,
@@ -61,6 +65,7 @@ BROKER = Broker(
         "timeout and keepalive a cut link wedges the consumer for good; the restore "
         "sweep runs each 10 s, not each 100 s as by default, so a killed worker's "
         "message is back soon after its visibility timeout; a killed child is noticed "
-        "after 2 s, not after 10, or a short hard limit would end its attempt first."
+        "after 2 s, not after 10, or a short hard limit would end its attempt first. "
+        "A poll that meets a silent Redis asks it three times before its soft limit."
     ),
 )

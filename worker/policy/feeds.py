@@ -105,6 +105,8 @@ class RealtimeLimits:
     ``peak_hours`` and ``night_hours`` are hours of the Sydney clock; all others are
     day. ``delay_buckets_s``: bounds of the sizes of a delay; the first makes it
     significant. ``cell_degrees``: edge of a square of the map, about 1.1 km.
+    ``http2``: whether it is spoken where it is offered: one connection for all feeds
+    instead of one each; the largest body then takes 0.10 s of CPU, not 0.04 s.
     A feed may shrink to ``collapse_share`` of its entities at once, or by
     ``collapse_roots`` square roots of their number, whichever is more. Delays beyond
     ``delay_limit_s`` and times further than ``horizon_s`` from the header's are errors.
@@ -245,7 +247,7 @@ REALTIME = RealtimeLimits(
     feeds_per_tick=7,
     deadline_s=7.0,
     connect_timeout_s=3.0,
-    http2=False,
+    http2=True,
     body_limit_mib=32,
     future_limit_s=60,
     collapse_share=0.8,

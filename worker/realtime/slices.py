@@ -18,7 +18,8 @@ T = TypeVar("T")
 Part = tuple[str, Mapping[bytes, bytes]]
 """A part's name (see ``keys.LIVE_PARTS``) and some of its fields."""
 
-_FIELDS_AT_ONCE = 1024
+# Few: what is packed for Redis at once is memory that the child never gives back.
+_FIELDS_AT_ONCE = 256
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _TEXT_LIMIT = 64
 

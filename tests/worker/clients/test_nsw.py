@@ -2,12 +2,17 @@
 
 import asyncio
 import gzip
+import ssl
 import threading
 import time
 from dataclasses import replace
 
 import pytest
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import RequestReceived
 
+from loadtests.rig.certificate import write_certificate
 from worker.clients.nsw import Nsw, retry_after_s
 from worker.policy import POLICY
 
@@ -53,6 +58,14 @@ class Server:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
         self._loop.close()
+
+    def within(self, doing):
+        """Run a coroutine where the server runs."""
+        return asyncio.run_coroutine_threadsafe(doing, self._loop).result(5)
+
+    def call(self, what):
+        """Call something where the server runs."""
+        self._loop.call_soon_threadsafe(what)
 
     async def _serve(self, reader, writer):
         self.connections += 1
@@ -219,6 +232,80 @@ def test_a_body_that_trickles_in_ends_at_the_total_deadline(server, fetch):
     assert answers["/slow"].problem == "deadline"
     assert answers["/a"].body == BODY
     assert time.monotonic() - began < LIMITS.deadline_s + 1
+
+
+class Http2(asyncio.Protocol):
+    """One connection to a server that speaks HTTP/2 and never ends some answers."""
+
+    def __init__(self, connections):
+        self._of_all = connections
+
+    def connection_made(self, transport):
+        self._transport = transport
+        self._of_all.append(self)
+        self._h2 = H2Connection(H2Configuration(client_side=False))
+        self._h2.initiate_connection()
+        transport.write(self._h2.data_to_send())
+
+    def data_received(self, data):
+        for event in self._h2.receive_data(data):
+            if isinstance(event, RequestReceived):
+                headers = [(":status", "200"), ("content-length", str(len(BODY)))]
+                self._h2.send_headers(event.stream_id, headers)
+                if dict(event.headers)[b":path"] == b"/a":
+                    self._h2.send_data(event.stream_id, BODY, end_stream=True)
+        self._transport.write(self._h2.data_to_send())
+
+
+@pytest.fixture
+def offers_http2(server, tmp_path, monkeypatch):
+    """A TLS server that offers HTTP/2; its address and its connections."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(write_certificate(tmp_path)))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "apns.pem", tmp_path / "apns.key")
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    connections = []
+
+    async def listen():
+        loop = asyncio.get_running_loop()
+        return await loop.create_server(
+            lambda: Http2(connections), "127.0.0.1", 0, ssl=context
+        )
+
+    listening = server.within(listen())
+    yield f"https://127.0.0.1:{listening.sockets[0].getsockname()[1]}", connections
+    server.within(asyncio.sleep(0))
+    for each in connections:
+        server.call(each._transport.abort)
+    server.call(listening.close)
+
+
+def test_http2_is_spoken_where_it_is_offered_over_one_connection(offers_http2):
+    url, connections = offers_http2
+    answers, left = {}, []
+
+    async def always(_):
+        return True
+
+    def keep(answer):
+        answers[answer.feed] = answer
+
+    client = Nsw(url, KEY, LIMITS)
+    for _ in range(2):
+        client.fetch({"x": "/a", "y": "/a"}, always, left.append, keep)
+
+    assert [answer.body for answer in answers.values()] == [BODY, BODY]
+    assert sorted(left) == ["x", "x", "y", "y"]
+    assert len(connections) == 1
+
+    # One that never ends takes its connection along, not the next tick.
+    client.fetch({"x": "/endless", "y": "/a"}, always, left.append, keep)
+    assert (answers["x"].problem, answers["y"].body) == ("deadline", BODY)
+    client.fetch({"x": "/a"}, always, left.append, keep)
+    client.close()
+
+    assert answers["x"].body == BODY
+    assert len(connections) == 2
 
 
 def test_nobody_listening_is_unreachable():

@@ -6,8 +6,11 @@ import pytest
 
 from worker.operate import health, status
 from worker.policy import POLICY
+from worker.realtime import store
+from worker.realtime.cadence import FeedState
 from worker.records import Outcome, Sample
-from worker.reliability import dead_letters
+from worker.reliability import breaker, dead_letters, quota
+from worker.reliability.breaker import Rule
 from worker.reliability.dead_letters import DeadLetter
 from worker.telemetry import gauges, recording
 
@@ -115,6 +118,38 @@ def test_status_tells_tasks_queues_processes_and_letters(at_work):
     assert [r["queue"] for r in tables["Queues"].as_dicts()] == list(POLICY.queues)
     assert tables["Processes"].rows[-1] == ("all", 80.0, None)
     assert "Apple refused the key" in tables["Dead letters: 1 kept"].markdown()
+
+
+def test_status_says_how_each_feed_answered_and_what_holds_us_back(redis):
+    now, rule = (
+        time.time(),
+        Rule(failures=1, open_s=30, open_max_s=30, probe_s=8, state_ttl_s=60),
+    )
+    answered = FeedState(asked_at=now, entities=7, outcome="html")
+    store.remember(redis, {"buses_trips": answered}, POLICY.realtime)
+    breaker.failed(redis, "buses_trips", rule, now_s=now)
+    quota.take(redis, POLICY.quota, now_s=now, token="a", planned=lambda _: 10)
+    quota.close(redis, POLICY.quota, "Account Over Quota Limit")
+    quota.slow_down(redis, POLICY.quota)
+
+    tables = {table.title: table for table in status_of(redis)}
+
+    feeds = {row["feed"]: row for row in tables["Realtime feeds"].as_dicts()}
+    assert set(feeds) == set(POLICY.feeds)
+    assert feeds["buses_trips"] == {
+        "feed": "buses_trips",
+        "age_s": None,
+        "entities": None,
+        "last answer": "html",
+        "breaker": "open",
+    }
+    (told,) = tables["Quota of Transport for NSW"].as_dicts()
+    assert told == {
+        "requests in 24 h": 10 * 96 + 1,
+        "granted": 60_000,
+        "pace": "halved",
+        "stopped": "Account Over Quota Limit",
+    }
 
 
 def test_status_shows_a_varied_policy_first(redis):

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from dataclasses import replace
 from itertools import count
 
@@ -38,6 +40,46 @@ def test_a_second_never_sees_more_requests_than_tokens(take):
         within = [at for at in granted if first <= at < first + QUOTA.second_s]
         assert len(within) <= QUOTA.per_s
     assert granted[-1] - granted[0] == pytest.approx(9 * QUOTA.second_s, abs=0.1)
+
+
+_ANOTHER_PROCESS = """
+import sys, time, uuid
+from worker.clients import redis as client
+from worker.policy import POLICY
+from worker.reliability import quota
+with client.connect(sys.argv[1], policy=POLICY) as redis:
+    for _ in range(4):
+        while True:
+            now_s, token = time.time(), uuid.uuid4().hex
+            grant = quota.take(
+                redis, POLICY.quota, now_s=now_s, token=token, planned=lambda _: 0
+            )
+            if grant.granted:
+                break
+            time.sleep(grant.wait_s)
+        print(now_s)
+"""
+
+
+def test_processes_share_the_tokens_of_a_second_and_the_count_of_a_day(
+    redis, redis_url
+):
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", _ANOTHER_PROCESS, redis_url],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    granted = sorted(
+        float(line) for p in processes for line in p.communicate()[0].splitlines()
+    )
+
+    assert len(granted) == 12
+    for first in granted:
+        assert sum(first <= at < first + 1 for at in granted) <= QUOTA.per_s
+    assert quota.spent(redis, now_s=granted[-1]) == 12
 
 
 def test_a_second_begins_when_the_request_has_left(redis, take):

@@ -108,6 +108,37 @@ def test_a_tick_run_twice_does_what_one_does(redis, nsw, world):
     assert world[1] == [("alert_matcher",)]
 
 
+def test_every_refusal_is_counted_by_its_reason(redis, nsw, world):
+    sound = late_buses()
+    message = FeedMessage.FromString(sound)
+    message.header.timestamp = NOON + 3600
+    from_the_future = message.SerializeToString()
+    message.header.timestamp = NOON
+    message.entity[0].trip_update.stop_time_update[0].departure.delay = 10**9
+    bodies = {
+        CORE.path: message.SerializeToString(),
+        POLICY.feeds["sydneytrains_trips"].path: sound[:-3],
+        POLICY.feeds["metro_trips"].path: b"<html>maintenance</html>",
+        POLICY.feeds["buses_vehicles"].path: sound,
+        POLICY.feeds["sydneytrains_vehicles"].path: from_the_future,
+        POLICY.feeds["metro_vehicles"].path: b"",
+    }
+    nsw[0].update(bodies)
+
+    detail = gtfs_rt_poller(world[0])
+
+    assert detail["outcomes"] == {
+        "stored": 1,
+        "malformed": 1,
+        "html": 1,
+        "wrong_kind": 1,
+        "future": 1,
+        "empty": 1,
+        "unavailable": 1,
+    }
+    assert (detail["implausible"], detail["new_delays"]) == (1, 9)
+
+
 def test_a_tick_without_any_good_answer_failed(world):
     with pytest.raises(TransientError, match="unavailable"):
         gtfs_rt_poller(world[0])
