@@ -122,15 +122,7 @@ def _memory(redis_url: str, body: bytes) -> Row:
             _service_s(body),
             _TICKS,
         )
-        above_mib, peak_rss_mib = memory.above_idle(work)
-    return Row(
-        name="realtime_private_memory",
-        value=above_mib,
-        unit="MiB",
-        repeats=_TICKS,
-        target=70.0,
-        peak_rss_mib=round(peak_rss_mib, 1),
-    )
+        return memory.memory_row("realtime_private_memory", work, target_mib=70.0)
 
 
 @contextmanager
