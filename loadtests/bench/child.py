@@ -14,7 +14,7 @@ from worker.realtime.poll import Tick
 def ticks(redis_url: str, nsw_url: str, feed: str, service_s: int, count: int) -> None:
     """Ask one feed ``count`` times and store its whole body each time."""
     policy = replace(POLICY, feeds={feed: POLICY.feeds[feed]})
-    source = Nsw(nsw_url, "", policy.realtime)
+    source = Nsw(nsw_url, "bench", policy.realtime)
     with redis_client.connect(redis_url, policy=policy) as redis:
         for _ in range(count):
             redis.delete(keys.live(feed, "meta"))
