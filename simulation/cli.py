@@ -133,7 +133,12 @@ def compare(
                 )
             )
         rows = experiment.compare(*both)
-    _say([row.as_json() for row in rows], json_)
+    if json_:
+        _say([row.as_json() for row in rows], json_)
+        return
+    from simulation import screen
+
+    screen.show(screen.differences(rows))
 
 
 @door.command()

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from simulation import sections
 from simulation.comparison import Comparison
+from simulation.experiment import Difference
 from simulation.metrics import SENDERS, TICKS
 from simulation.plan import Plan
 from simulation.sweep import Row
@@ -80,6 +81,17 @@ def sweep(rows: Sequence[Row]) -> Table:
     return table
 
 
+def differences(rows: Sequence[Difference]) -> Table:
+    """What differs; a star where the interval leaves zero out."""
+    table = _table("measure", "first", "second", "difference", "95 %", "*")
+    for row in rows:
+        table.add_row(
+            row.measure, number(row.first), number(row.second), number(row.difference),
+            span(row.interval), "*" if row.decided else "",
+        )  # fmt: skip
+    return table
+
+
 def rows_of(rows: Sequence[dict[str, Any]], *, title: str = "") -> Table:
     """Flat rows under their own names, underscores read as spaces."""
     names = list(rows[0]) if rows else []
@@ -123,12 +135,11 @@ def _of_run(run: str, rows: Sequence[Comparison]) -> Table:
         if row.of != of:
             of = row.of
             table.add_row(f"[{of}]", style="dim")
-        low, high = row.interval
         table.add_row(
             row.metric,
             number(row.measured),
             number(row.predicted),
-            f"{low:.2g} to {high:.2g}",
+            span(row.interval),
             percent(row.relative_error),
             allowed(row.threshold, row.floor, row.measured),
             _verdict(row),
