@@ -18,6 +18,7 @@ What calibration and validation read besides the records:
 
 import csv
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -83,6 +84,7 @@ def load_run(folder: Path | str) -> Run:
             f"{folder} has format {about['format']}, this program reads up to "
             f"{FORMAT}; update the program"
         )
+    started_at, finished_at = _window(folder, about)
     tasks, deliveries, samples = (
         [_parsed(folder, name, row, number) for number, row in _rows(folder, name)]
         for name in ("tasks.csv", "deliveries.csv", "samples.csv")
@@ -91,10 +93,25 @@ def load_run(folder: Path | str) -> Run:
         tasks=tasks,  # type: ignore[arg-type]
         deliveries=deliveries,  # type: ignore[arg-type]
         samples=samples,  # type: ignore[arg-type]
-        started_at=float(about["started_at"]),
-        finished_at=float(about["finished_at"]),
+        started_at=started_at,
+        finished_at=finished_at,
     )
     return Run(folder=folder, about=about, records=records)
+
+
+def _window(folder: Path, about: Mapping[str, Any]) -> tuple[float, float]:
+    try:
+        ends = float(about["started_at"]), float(about["finished_at"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"{folder}/run.json does not say when the run was ({error})"
+        ) from None
+    if not 0 <= ends[0] < ends[1] < math.inf:
+        raise UsageError(
+            f"{folder}/run.json says that the run lasted from {ends[0]:g} to "
+            f"{ends[1]:g}: its end must come after its start"
+        )
+    return ends
 
 
 def _write_csv(path: Path, kind: type[Record], records: Iterable[Record]) -> None:
@@ -124,7 +141,9 @@ def _rows(folder: Path, name: str) -> Iterable[tuple[int, dict[str, str]]]:
 def _parsed(folder: Path, name: str, row: dict[str, str], number: int) -> Record:
     try:
         if name == "tasks.csv":
-            return task_record({**row, "detail": json.loads(row["detail"] or "{}")})
+            return _in_order(
+                task_record({**row, "detail": json.loads(row["detail"] or "{}")})
+            )
         if name == "samples.csv":
             return Sample(
                 at=float(row["at"]),
@@ -143,3 +162,12 @@ def _parsed(folder: Path, name: str, row: dict[str, str], number: int) -> Record
         )
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(f"{folder}/{name}:{number} cannot be read: {error}") from None
+
+
+def _in_order(record: TaskRecord) -> TaskRecord:
+    """The record; raises ValueError when it ends before it begins."""
+    times = [record.enqueued_at, record.started_at, record.finished_at]
+    known = [at for at in times if at is not None]
+    if known != sorted(known):
+        raise ValueError(f"attempt {record.task_id} ends before it begins")
+    return record

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import inf
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -12,11 +13,16 @@ from simulation.layout import Layout
 from simulation.runs import Run
 from simulation.scenario import Scenario
 from simulation.tables import Floats, Machine, Stream, Tables, Window
+from worker.errors import UsageError
 from worker.policy import Daily, Every
 from worker.policy.tasks import TIMEZONE
 
 DRAWS = 1024
 """Length of a stream: a few hundred ticks an hour; longer runs draw it again."""
+
+
+_Sized = tuple[float, int]
+_Other = tuple[str, float, float, float]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,16 +73,13 @@ class Happenings:
         many riders it concerned is known before a worker has done anything. Without an
         event list it is read from the deliveries, which knows no onset without riders.
         """
-        others = [
-            (e["kind"], float(e["at"]), float(e["value"]), float(e["duration_s"]))
-            for e in run.about.get("happened") or ()
-        ]
-        groups = run.about.get("groups") or {"published_at": (), "notifications": ()}
-        listed = [
-            (float(event["published_at"]), int(event["riders"]))
-            for event in run.about.get("events") or ()
-            if "published_at" in event and "riders" in event
-        ]
+        try:
+            others, groups, listed = _told(run)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise UsageError(
+                f"{run.name}/run.json tells of events, groups or happenings in a way "
+                f"that cannot be read ({error!r})"
+            ) from None
         if not listed:
             riders: dict[float, set[str]] = {}
             for push in run.records.deliveries:
@@ -88,14 +91,36 @@ class Happenings:
             onsets=tuple(sorted(listed)),
             windows=_windows(others),
             syncs=tuple(at for kind, at, _, _ in others if kind == "sync"),
-            groups=tuple(
-                zip(groups["published_at"], groups["notifications"], strict=True)
-            ),
+            groups=groups,
             warm=bool(run.about.get("runs_before")),
         )
 
 
-def _windows(others: Sequence[tuple[str, float, float, float]]) -> tuple[Window, ...]:
+def _told(run: Run) -> tuple[list[_Other], tuple[_Sized, ...], list[_Sized]]:
+    """What else happened, groups and onsets, as run.json tells them."""
+    others = [
+        (e["kind"], float(e["at"]), float(e["value"]), float(e["duration_s"]))
+        for e in run.about.get("happened") or ()
+    ]
+    published = run.about.get("groups") or {"published_at": (), "notifications": ()}
+    groups = tuple(
+        (float(at), int(size))
+        for at, size in zip(
+            published["published_at"], published["notifications"], strict=True
+        )
+    )
+    listed = [
+        (float(event["published_at"]), int(event["riders"]))
+        for event in run.about.get("events") or ()
+        if "published_at" in event and "riders" in event
+    ]
+    sized = [*groups, *listed]
+    if not all(0 <= at < inf and size >= 0 for at, size in sized):
+        raise ValueError("a time or a size that is none")
+    return others, groups, listed
+
+
+def _windows(others: Sequence[_Other]) -> tuple[Window, ...]:
     """Of (kind, at, value, duration_s) those that hamper the outside for a while."""
     return tuple(
         Window(start_at=at, end_at=at + duration_s, kind=kind, value=value)

@@ -70,3 +70,32 @@ def test_a_run_without_one_of_its_files_is_not_whole(tmp_path: Path) -> None:
 
     with pytest.raises(UsageError, match=r"has no tasks\.csv"):
         load_run(run.folder)
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"started_at": None}, "does not say when the run was"),
+        ({"started_at": "soon"}, "does not say when the run was"),
+        ({"finished_at": 0.5}, "its end must come after its start"),
+        ({"finished_at": float("nan")}, "its end must come after its start"),
+        ({"format": "one"}, "names no format"),
+    ],
+)
+def test_a_run_that_never_was_is_refused(
+    tmp_path: Path, changed: dict[str, object], says: str
+) -> None:
+    run = write_run(tmp_path / "run", {}, RECORDED)
+    (run.folder / "run.json").write_text(json.dumps({**run.about, **changed}))
+
+    with pytest.raises(UsageError, match=says):
+        load_run(run.folder)
+
+
+def test_an_attempt_that_ends_before_it_begins_is_refused(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", {}, RECORDED)
+    path = run.folder / "tasks.csv"
+    path.write_text(path.read_text().replace("2.25", "0.25"))
+
+    with pytest.raises(UsageError, match=r"tasks\.csv:2 .* ends before it begins"):
+        load_run(run.folder)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -129,3 +130,20 @@ def test_a_stream_refuses_nan(truth, happenings):
 
     with pytest.raises(UsageError, match="io_s holds NaN"):
         tables_of(happenings, calibration, Layout.of(POLICY))
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"groups": {"published_at": [1.0, 2.0], "notifications": [5]}},
+        {"groups": [1, 2]},
+        {"events": [{"published_at": float("nan"), "riders": 4}]},
+        {"events": [{"published_at": 1.0, "riders": -4}]},
+        {"happened": [{"kind": "sync"}]},
+    ],
+)
+def test_a_foreign_list_of_happenings_is_refused(make_run, told):
+    run = make_run(duration_s=120.0)
+
+    with pytest.raises(UsageError, match=r"run\.json tells of"):
+        Happenings.recorded(replace(run, about={**run.about, **told}))
