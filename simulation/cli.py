@@ -196,6 +196,7 @@ def sweep(
         layouts=names,
         hours=hours,
         seed=seed,
+        step=_steps(),
     )
     if json_:
         _say([row.as_json() for row in rows], json_)
@@ -210,7 +211,7 @@ def verify(seed: Seed = 1, json_: Json = False) -> None:
     """The engine beside queueing theory; exit code 1 when a check is outside."""
     from simulation.verification import verify as verified
 
-    checks = verified(seed=seed)
+    checks = verified(seed=seed, step=_steps())
     if json_:
         _say([check.as_json() for check in checks], json_)
     else:

@@ -5,8 +5,12 @@ from itertools import pairwise
 
 import numpy as np
 
-from simulation.demands import POLL, PUSH
+from simulation.demands import MATCH, POLL, PUSH
+from simulation.estimates import units_of
 from worker.records import Delivery, Outcome, TaskRecord
+
+ENQUEUED_WITHIN_S = 0.1
+"""After a match: its batches are published before it is closed, or right after."""
 
 
 def arrival_shares(
@@ -14,33 +18,63 @@ def arrival_shares(
 ) -> tuple[float, float]:
     """When in a sender's time its first and its last push arrive, as shares of it.
 
-    Senders that overlap are read as one group: its first arrival is of the sender that
-    began first, its last of the one that ended last. (0, 1) when nothing arrived.
+    The pushes of one match are read as one group: the first arrival is of the sender
+    that began first, the last of the one that ended last. A match whose senders cannot
+    be told from others' is left out. (0, 1) when nothing arrived.
     """
+    done = [record for record in attempts if record.outcome is Outcome.SUCCEEDED]
     senders = sorted(
-        (record.finished_at - record.service_s, record.finished_at)
-        for record in attempts
-        if record.task == PUSH and record.outcome is Outcome.SUCCEEDED
+        (record for record in done if record.task == PUSH), key=lambda r: r.enqueued_at
     )
-    groups: list[list[tuple[float, float]]] = []
-    for sender in senders:
-        if groups and sender[0] <= max(end for _, end in groups[-1]):
-            groups[-1].append(sender)
-        else:
-            groups.append([sender])
-    arrived = np.sort([d.arrived_at for d in deliveries if d.arrived_at is not None])
+    batch = max((units_of(record) for record in senders), default=0)
+    arrivals = sorted(
+        (push.matched_at, push.arrived_at)
+        for push in deliveries
+        if push.arrived_at is not None
+    )
     firsts, lasts = [], []
-    for group in groups:
-        begun, left = group[0], max(group, key=lambda sender: sender[1])
-        within = slice(*np.searchsorted(arrived, (begun[0], left[1])))
-        mine = arrived[within]
-        if len(mine) and begun[1] > begun[0] and left[1] > left[0]:
-            firsts.append((mine[0] - begun[0]) / (begun[1] - begun[0]))
-            lasts.append((mine[-1] - left[0]) / (left[1] - left[0]))
+    for match in done:
+        if match.task != MATCH or not units_of(match):
+            continue
+        begun_at = match.finished_at - match.service_s
+        group = _senders_of(match, begun_at, senders, batch)
+        mine = [
+            arrived_at
+            for matched_at, arrived_at in arrivals
+            if begun_at <= matched_at <= match.finished_at
+        ]
+        if not group or not mine:
+            continue
+        begun = min(group, key=lambda r: r.finished_at - r.service_s)
+        ended = max(group, key=lambda r: r.finished_at)
+        for record, at, shares in (
+            (begun, min(mine), firsts),
+            (ended, max(mine), lasts),
+        ):
+            since = at - (record.finished_at - record.service_s)
+            if record.service_s > 0:
+                shares.append(min(1.0, max(0.0, since / record.service_s)))
     if not firsts:
         return 0.0, 1.0
-    first = min(1.0, float(np.median(firsts)))
-    return first, min(1.0, max(first, float(np.median(lasts))))
+    first = float(np.median(firsts))
+    return first, max(first, float(np.median(lasts)))
+
+
+def _senders_of(
+    match: TaskRecord, begun_at: float, senders: Sequence[TaskRecord], batch: int
+) -> list[TaskRecord]:
+    """The senders that got a match's notifications, by when and how many; empty when
+    not all are found.
+    """
+    whole, rest = divmod(units_of(match), batch)
+    wanted = [batch] * whole + ([rest] if rest else [])
+    group = []
+    for record in senders:
+        soon = begun_at <= record.enqueued_at <= match.finished_at + ENQUEUED_WITHIN_S
+        if soon and units_of(record) in wanted:
+            wanted.remove(units_of(record))
+            group.append(record)
+    return [] if wanted else group
 
 
 def blind_polls(

@@ -1,6 +1,6 @@
 """Users by layouts: the hour of a storm, on every layout with the same luck."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -215,16 +215,23 @@ def sweep(
     hours: int = 24,
     seed: int = 1,
     jobs: int = -1,
+    step: Callable[[str], None] = lambda _: None,
 ) -> list[Row]:
-    """Every layout at every number of users, over the same ``hours`` hours."""
+    """Every layout at every number of users, over the same ``hours`` hours; ``step`` is
+    told how far it is.
+    """
     here = deployed(calibration)
     machine = platform(calibration, policy)
     cells = [(number, name) for number in users for name in layouts]
-    rows = Parallel(n_jobs=jobs)(
+    done = Parallel(n_jobs=jobs, return_as="generator")(
         delayed(_cell)(here, number, name, policy, machine, hours, seed)
         for number, name in cells
     )
-    return list(rows)
+    rows: list[Row] = []
+    for row in done:
+        rows.append(row)
+        step(f"{len(rows)} of {len(cells)} cells: {row.users:,} users on {row.layout}")
+    return rows
 
 
 def _cell(

@@ -158,13 +158,21 @@ def _systems() -> tuple[System, ...]:
 SYSTEMS: tuple[System, ...] = _systems()
 
 
-def verify(*, messages: int = 4_000, most: int = 40, seed: int = 1) -> list[Check]:
+def verify(
+    *,
+    messages: int = 4_000,
+    most: int = 40,
+    seed: int = 1,
+    step: Callable[[str], None] = lambda _: None,
+) -> list[Check]:
     """Every system beside theory, then Little's law and conservation.
 
     Each is replicated until its interval is ``PRECISE``, at most ``most`` times.
+    ``step`` is told what is being checked.
     """
 
     def estimate(system: System, figure: Callable[[World], float]) -> Estimate:
+        step(f"{system.metric} of {system.name}")
         return until_precise(
             lambda replication: figure(world_of(system, messages, replication, seed)),
             relative=PRECISE,
