@@ -32,7 +32,8 @@ def arrival_shares(
         for push in deliveries
         if push.arrived_at is not None
     )
-    firsts, lasts = [], []
+    firsts: list[float] = []
+    lasts: list[float] = []
     for match in done:
         if match.task != MATCH or not units_of(match):
             continue
