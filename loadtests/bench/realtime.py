@@ -159,7 +159,8 @@ def _service_s(body: bytes) -> int:
 
 def _take(redis: Redis, body: bytes, held: Held) -> None:
     """The production path from bytes to everything in Redis."""
-    redis.delete(keys.live(_FEED.name, "meta"))
+    if not held.timestamp:
+        redis.delete(keys.live(_FEED.name, "meta"))
     taken = ingest.take(
         redis, _FEED, body, held=held, now_s=_service_s(body), limits=POLICY.realtime
     )
