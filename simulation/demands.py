@@ -15,6 +15,11 @@ SYNC, POLL, MATCH, PUSH = (
     "alert_matcher",
     "apns_worker",
 )
+UPKEEP = "upkeep"
+
+REFUSED_S = 0.01
+"""A poll that asks no feed, because every breaker is open: a few round trips to Redis
+(assumed)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,6 +10,7 @@ from joblib import Parallel, delayed
 from simulation.assumptions import assumed
 from simulation.cost import bill
 from simulation.demands import (
+    POLL,
     PUSH,
     SYNC,
     Calibration,
@@ -17,7 +18,6 @@ from simulation.demands import (
     assumed_sync,
 )
 from simulation.engine import Growth, simulate
-from simulation.engine.outside import POLL
 from simulation.engine.recorded import pushes, task_records
 from simulation.gauges import feed_age_s, gauges, instants
 from simulation.layout import Layout

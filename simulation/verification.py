@@ -1,7 +1,7 @@
 """The engine beside queueing theory, each with a confidence interval."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -9,16 +9,16 @@ import numpy as np
 from simulation import theory
 from simulation.engine import World
 from simulation.engine.behaviours import Behaviours
-from simulation.engine.broker import Order
 from simulation.engine.recorded import task_records
 from simulation.gauges import depth, instants
 from simulation.layout import Layout
 from simulation.replications import Estimate, until_precise
 from simulation.tables import Floats, Machine, Stream, Tables
 from simulation.workload import stream
-from worker.policy import Pool, Task
+from worker.policy import POLICY, Pool, Task
 from worker.records import Outcome, TaskRecord
 
+Order = Literal["priority", "round_robin"]
 FOREVER = 10**9
 CONFIDENCE = 0.999
 """Of each interval: stopping once precise makes intervals a little too short."""
@@ -219,17 +219,14 @@ def world_of(system: System, messages: int, replication: int, seed: int = 1) -> 
         ticks += [(float(moment), each.task) for moment in at]
         streams[each.task] = _stream(each, rng, max(1, len(at)), system.cores)
     ticks.sort()
-    tables = Tables(
+    tables = Tables.of(
+        ticks,
+        streams,
+        Machine(v_eff=system.cores or float(FOREVER), respawn_s=0.0),
         start_at=0.0,
         end_at=end,
-        tick_at=[at for at, _ in ticks],
-        tick_task=[task for _, task in ticks],
-        streams=streams,
-        machine=Machine(v_eff=system.cores or float(FOREVER), respawn_s=0.0),
     )
-    world = World(
-        _layout(system), tables, order=system.order, behaviours=lambda _: Behaviours()
-    )
+    world = World(_layout(system), tables, behaviours=lambda _: Behaviours())
     world.run()
     return world
 
@@ -275,9 +272,11 @@ def _layout(system: System) -> Layout:
         reason="The servers of queueing theory.",
     )  # fmt: skip
     return Layout(
-        tasks=tasks, pools={"servers": pool}, vcpu={"servers": 1.0}, batch_size=1,
-        streams=1,
-    )  # fmt: skip
+        tasks=tasks,
+        pools={"servers": pool},
+        vcpu={"servers": 1.0},
+        broker=replace(POLICY.broker, queue_order=system.order),
+    )
 
 
 def _little(world: World) -> float:

@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from simulation.demands import Calibration, TaskDemand
+from simulation.demands import SYNC, Calibration, TaskDemand
 from simulation.layout import Layout
 from simulation.runs import Run
 from simulation.scenario import Scenario
-from simulation.tables import Floats, Machine, Stream, Tables, Window
+from simulation.tables import Counts, Floats, Machine, Stream, Tables, Window
 from worker.errors import UsageError
 from worker.policy import Daily, Every
 from worker.policy.tasks import TIMEZONE
@@ -159,12 +159,13 @@ def tables_of(
     """
     believed = replication if belief is None else belief
     pace = _pace(calibration, (seed, believed)) if uncertain else 1.0
-    ticks = _ticks(happenings, calibration, layout, (seed, replication))
+    at, codes, names = _ticks(happenings, calibration, layout, (seed, replication))
     return Tables(
         start_at=happenings.start_at,
         end_at=happenings.end_at,
-        tick_at=[at for at, _ in ticks],
-        tick_task=[task for _, task in ticks],
+        tick_at=at,
+        tick_task=codes,
+        ticking=names,
         streams={
             name: drawn(
                 calibration.demands[name],
@@ -262,15 +263,25 @@ def _ticks(
     calibration: Calibration,
     layout: Layout,
     seeds: Sequence[int],
-) -> list[tuple[float, str]]:
+) -> tuple[Floats, Counts, tuple[str, ...]]:
     """What beat publishes, in order of time: each slot, a measured lag later."""
     rng = stream(*seeds, "beat")
     lags = np.asarray(calibration.beat_lag_s)
-    due = [
-        (float(at + lags[rng.integers(len(lags))]), task.name)
+    ticking = [
+        task
         for task in layout.tasks.values()
         if task.tick is not None and task.name in calibration.demands
-        for at in slots(task.tick, happenings.start_at, happenings.end_at)
     ]
-    due += [(at, "gtfs_static_sync") for at in happenings.syncs]
-    return sorted(tick for tick in due if tick[0] < happenings.end_at)
+    names, moments = [task.name for task in ticking], []
+    for task in ticking:
+        assert task.tick is not None
+        due = slots(task.tick, happenings.start_at, happenings.end_at)
+        moments.append(due + lags[rng.integers(len(lags), size=len(due))])
+    if happenings.syncs:
+        names.append(SYNC)
+        moments.append(np.asarray(happenings.syncs, dtype=np.float64))
+    at = np.concatenate([np.empty(0), *moments])
+    codes = np.repeat(np.arange(len(names)), [len(each) for each in moments])
+    order = np.argsort(at, kind="stable")
+    order = order[at[order] < happenings.end_at]
+    return at[order], codes[order], tuple(names)

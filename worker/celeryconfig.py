@@ -35,7 +35,7 @@ def settings(policy: Policy, redis_url: str | None) -> dict[str, Any]:
             "health_check_interval": broker.health_check_interval_s,
             "global_keyprefix": broker.key_prefix,
             "priority_steps": list(broker.priority_steps),
-            "queue_order_strategy": "priority",  # in the order of the pool's row
+            "queue_order_strategy": broker.queue_order,
         },
         # Every place that may decide it must say the same; the shortest value wins.
         "visibility_timeout": broker.visibility_timeout_s,

@@ -19,5 +19,8 @@ class Behaviours:
     def complete(self, message: Message, started_at: float, finished_at: float) -> None:
         """An attempt has succeeded."""
 
+    def sever(self, message: Message, finished_at: float) -> None:
+        """An attempt did its work, but could not write to Redis in the end."""
+
     def abandon(self, message: Message) -> None:
-        """An attempt has ended without success."""
+        """A message has ended without success, and Celery does not try it again."""

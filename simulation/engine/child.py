@@ -3,11 +3,11 @@
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
-from simpy import Event
+from simpy import Event, Interrupt, Timeout
 
 from simulation.engine.message import Message
 from simulation.engine.pool import Pool
-from simulation.engine.processor import Processor
+from simulation.engine.settling import Stop
 from simulation.tables import Demand
 from worker.records import Outcome
 
@@ -18,60 +18,92 @@ Steps = Generator[Event, Any, Any]
 
 
 class Child:
-    """A process of a pool, replaced as Celery does: after a task, never in it."""
+    """A process of a pool, replaced as Celery does: after a task, never in it.
+
+    ``high_water_mib`` is the highest memory of this child and those that replaced it.
+    """
 
     def __init__(
         self,
         world: "World",
         pool: Pool,
-        processor: Processor,
         *,
         name: str,
         rivals: int,
     ) -> None:
         self.name = self._place = name
+        self.message: Message | None = None
+        self.high_water_mib = 0.0
         self._env = world.env
         self._pool = pool
-        self._broker = world.broker
-        self._processor = processor
+        self._processor = pool.processor
         self._rivals = rivals  # children that may want the same cores
         self._machine = world.tables.machine
         self._streams = world.tables.streams
         self._behaviours = world.behaviours
-        self._journal = world.journal
-        self.busy = False
+        self._settling = world.settling
+        self._lost_s = world.layout.broker.child_lost_s
+        self._arrival: Event | None = None
+        self._piece: Event | None = None
+        self._started_at: float | None = None
         self._dismissed = False
+        self._lives = 0
         self._tasks_done = 0
         self._peak_rss_mib = 0.0
         self._tried = set(self._streams) if world.tables.warm else set()
-        self._lives = 0
-        self._env.process(self.working())
+        pool.children.append(self)
+        self._life = self._env.process(self.working())
 
     def dismiss(self) -> None:
         """Take no further message: what scaling in does."""
         self._dismissed = True
-        self._pool.withdraw(self)
+        if self._arrival is not None and not self._arrival.triggered:
+            self._pool.leave(self)
 
     def working(self) -> Steps:
         """Work until dismissed: the life of a child, and of those that replace it."""
-        env = self._env
+        back_at = self._env.now
         while not self._dismissed:
-            message: Message = yield self._pool.next_message(self)
-            self.busy = True
+            try:
+                if back_at > self._env.now:
+                    yield Timeout(self._env, back_at - self._env.now)
+                yield from self._serving()
+            except Interrupt as interrupt:
+                cause: tuple[Stop, float] = interrupt.cause  # type: ignore[assignment]
+                stop, back_at = cause
+                self._drop_everything(stop)
+
+    def stop(self, how: Stop, back_at: float) -> None:
+        """End with its worker; the child of the next worker starts at ``back_at``."""
+        if self._life.is_alive:
+            self._life.interrupt((how, back_at))
+
+    def _serving(self) -> Steps:
+        env, pool = self._env, self._pool
+        while not self._dismissed:
+            message = pool.take()
+            if message is None:
+                self._arrival = pool.wait(self)
+                message = yield self._arrival
+                self._arrival = None
+            self.message = message
             stream = self._streams[message.task.name]
-            # A message that found the child idle; one that waited has met a child
-            # whose ``between_s`` holds all that lies between two tasks.
-            lag_s = (
-                stream.lag(message.number, message.attempt)
-                if message.enqueued_at == env.now
-                else 0.0
-            )
-            yield env.timeout(self._pool.handing_over_s() + lag_s)
+            handing_s = pool.handing_over_s() if pool.parent_s else 0.0
+            if message.enqueued_at == env.now:
+                # It found the child idle; one that waited has met a child whose
+                # ``between_s`` holds all that lies between two tasks.
+                handing_s += stream.lag(message.number, message.attempt)
+            if handing_s:
+                yield Timeout(env, handing_s)
             if env.now > message.expires_at:
-                self._journal.leave(message, self.name, None, env.now, Outcome.EXPIRED)
-                self.busy = False
+                self.message = None
+                pool.acknowledge()
+                self._settling.drop(message, self.name)
                 continue
-            started_at = env.now
+            self._started_at = started_at = env.now
+            late = message.task.ack == "late"
+            if not late:
+                pool.acknowledge()
             self._behaviours.begin(message)
             demand = stream.demand(
                 message.number,
@@ -81,79 +113,71 @@ class Child:
             )
             self._tried.add(message.task.name)
             demand = self._behaviours.hampered(message, demand)
+            if late:
+                self._settling.watch(message)
             outcome = yield from self.spend(message, demand)
-            self.leave(message, started_at, demand, outcome)
-            self.busy = False
-            if self.outgrew(demand) or outcome is Outcome.KILLED:
-                yield env.timeout(self._machine.respawn_s)
+            if late:
+                pool.acknowledge()
+            self.message = self._started_at = None
+            self._settling.finish(message, self.name, started_at, demand, outcome)
+            replaced, pause_s = self._recovery(demand, outcome)
+            if pause_s:
+                yield Timeout(env, pause_s)
+            if replaced:
                 self._begin_anew()
-            elif self._machine.between_s:
-                yield env.timeout(self._machine.between_s)
 
     def spend(self, message: Message, demand: Demand) -> Steps:
         """Wait for the outside, then compute; stop at a limit. Returns the outcome.
 
         A soft limit is an exception that the task cleans up after and raises again. A
         task that is deaf to it (``demand.deaf``) runs into the hard limit, which kills
-        the child.
+        the child. A child that dies is missed by its parent only some seconds later.
         """
-        env = self._env
-        row = message.task
+        env, row = self._env, message.task
         limit_s = row.time_limit_s if demand.deaf else row.soft_time_limit_s
-        stopped = Outcome.KILLED if demand.deaf else Outcome.TIMED_OUT
         if demand.io_s >= limit_s:
-            yield env.timeout(limit_s)
-            return stopped
+            yield Timeout(env, limit_s)
+            return Outcome.TIMED_OUT
         deadline = env.now + limit_s
-        yield env.timeout(demand.io_s)
-        piece = self._processor.work(demand.cpu_s)
-        slowest_s = self._processor.slowest_s(demand.cpu_s, self._rivals)
-        if env.now + slowest_s <= deadline:
-            yield piece
-        else:
-            yield piece | env.timeout(deadline - env.now)
+        if demand.io_s:
+            yield Timeout(env, demand.io_s)
+        if demand.cpu_s:
+            self._piece = piece = self._processor.work(demand.cpu_s)
+            slowest_s = self._processor.slowest_s(demand.cpu_s, self._rivals)
+            if env.now + slowest_s <= deadline:
+                yield piece
+            else:
+                yield piece | Timeout(env, deadline - env.now)
+            self._piece = None
             if not piece.triggered:
                 self._processor.withdraw(piece)
-                return stopped
+                return Outcome.TIMED_OUT
+        if demand.lethal:
+            yield Timeout(env, self._lost_s)
+            return Outcome.KILLED
         return Outcome.FAILED if demand.fails else Outcome.SUCCEEDED
-
-    def leave(
-        self, message: Message, started_at: float, demand: Demand, outcome: Outcome
-    ) -> None:
-        """Close the attempt: its record, what follows from it, and perhaps a retry."""
-        if outcome is not Outcome.SUCCEEDED and self._retries(message, outcome):
-            closed = Outcome.RETRIED if outcome is Outcome.FAILED else outcome
-            self._journal.leave(
-                message, self.name, started_at, self._env.now, closed, demand
-            )
-            again = Message(
-                task=message.task,
-                number=message.number,
-                enqueued_at=self._env.now,
-                attempt=message.attempt + 1,
-                units=message.units,
-                portions=message.portions,
-            )
-            self._broker.publish_later(again, self._countdown_s(message))
-            self._behaviours.abandon(message)
-            return
-        self._journal.leave(
-            message, self.name, started_at, self._env.now, outcome, demand
-        )
-        if outcome is Outcome.SUCCEEDED:
-            self._behaviours.complete(message, started_at, self._env.now)
-        else:
-            self._behaviours.abandon(message)
 
     def outgrew(self, demand: Demand) -> bool:
         """Whether the child is replaced after this task: by count or by peak memory."""
         self._tasks_done += 1
-        self._peak_rss_mib = max(self._peak_rss_mib, demand.rss_mib)
+        if demand.rss_mib > self._peak_rss_mib:
+            self._peak_rss_mib = demand.rss_mib
+            self.high_water_mib = max(self.high_water_mib, demand.rss_mib)
         row = self._pool.row
         return (
             self._tasks_done >= row.max_tasks_per_child
             or self._peak_rss_mib > row.max_memory_per_child_mib
         )
+
+    def _recovery(self, demand: Demand, outcome: Outcome) -> tuple[bool, float]:
+        """Whether another process replaces it, and seconds until one is ready again."""
+        machine = self._machine
+        died = outcome is Outcome.KILLED
+        stopped = demand.deaf and outcome is Outcome.TIMED_OUT
+        if not (self.outgrew(demand) or stopped or died):
+            return False, machine.between_s
+        # A dead child was replaced while its parent had not missed it yet.
+        return True, max(0.0, machine.respawn_s - (self._lost_s if died else 0.0))
 
     def _begin_anew(self) -> None:
         """Another process in the same place: it has opened nothing yet."""
@@ -163,21 +187,23 @@ class Child:
         self._peak_rss_mib = 0.0
         self._tried.clear()
 
-    def _retries(self, message: Message, outcome: Outcome) -> bool:
-        if message.attempt >= message.task.max_retries:
-            return False
-        return outcome is Outcome.FAILED or (
-            outcome is Outcome.TIMED_OUT and message.task.ack == "late"
-        )
-
-    def _countdown_s(self, message: Message) -> float:
-        """Celery's backoff: doubled each time, capped, then full jitter.
-
-        https://github.com/celery/celery/blob/main/celery/utils/time.py
-        """
-        row = message.task
-        longest_s: float = min(
-            row.retry_backoff_max_s, row.retry_backoff_s * 2**message.attempt
-        )
-        jitter = self._streams[row.name].jitter(message.number, message.attempt)
-        return longest_s * jitter
+    def _drop_everything(self, stop: Stop) -> None:
+        """Its worker is gone: close what was under way, and free the core."""
+        if self._piece is not None:
+            self._processor.withdraw(self._piece)
+            self._piece = None
+        if self._arrival is not None:
+            self._pool.leave(self)
+            if self._arrival.triggered:  # handed over at this very instant
+                self.message = self._arrival.value
+            self._arrival = None
+        message, self.message = self.message, None
+        started_at, self._started_at = self._started_at, None
+        name = self.name
+        self._begin_anew()
+        if message is None:
+            return
+        if started_at is None:
+            self._settling.give_back(message, stop)
+        else:
+            self._settling.cut_short(message, name, started_at, stop)

@@ -1,14 +1,14 @@
 """What the children leave: one line an attempt, one line a batch of pushes."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from simulation.engine.message import Message, Portion
 from simulation.tables import Demand
 from worker.records import Outcome
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One attempt, as plain as its record; ``units`` are its notifications."""
 
     task: str
@@ -24,8 +24,7 @@ class Line:
     units: int
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """Pushes that one message sent: ``portions`` of events, between two instants."""
 
     portions: tuple[Portion, ...]

@@ -2,96 +2,110 @@
 
 from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import replace
 
 from simpy import Environment
 
+from simulation.demands import MATCH, POLL, PUSH, REFUSED_S, UPKEEP
 from simulation.engine.behaviours import Behaviours
+from simulation.engine.breaker import Breaker
 from simulation.engine.journal import Batch, Journal
 from simulation.engine.message import Message, Portion
+from simulation.layout import Layout
 from simulation.tables import Demand, Tables
 
-POLL, MATCH, PUSH = "gtfs_rt_poller", "alert_matcher", "apns_worker"
+Publish = Callable[[str, tuple[Portion, ...], float], bool]
+"""(task, what it carries, since when that waits); False when the message is lost."""
 
-Publish = Callable[[str, tuple[Portion, ...]], None]
+_FEED_WINDOWS = ("nsw_down", "nsw_slow")
 
 
 class Outside(Behaviours):
     """A delay is published in the feed, seen by a poll, matched, and pushed.
 
-    A poll sees what was published when it began. It nudges the matcher while more has
-    been seen than matched, one nudge in flight; the matcher makes one notification a
-    rider, commits, and publishes batches of at most ``batch_size``.
+    A poll sees what was published when it began, unless the breaker keeps it from
+    asking. It nudges the matcher while more has been seen than matched, one nudge in
+    ``nudge_s`` or until a matcher is done; the matcher makes one notification a rider,
+    commits, and publishes batches. A row is the promise, the message only a hint:
+    upkeep sends a message again for what was neither sent nor is claimed any more.
     """
 
     def __init__(
         self,
         env: Environment,
         tables: Tables,
+        layout: Layout,
         journal: Journal,
         publish: Publish,
-        *,
-        batch_size: int,
-        streams: int,
     ) -> None:
         self._env = env
         self._tables = tables
+        self._layout = layout
         self._journal = journal
         self._publish = publish
-        self._batch_size = batch_size
-        self._streams = streams
+        self._breaker = Breaker(layout.realtime)
+        self._feed_windows = [w for w in tables.windows if w.kind in _FEED_WINDOWS]
+        self._push_windows = [w for w in tables.windows if w.kind == "apns_slow"]
         self._seen = 0  # onsets that a poll has brought in
         self._matched = 0  # onsets whose notifications are committed
-        self._nudged = False
+        self._nudged_until = -1.0
         self._fetched: dict[int, int] = {}  # poll -> onsets in what it fetched
         self._snapshot: dict[int, int] = {}  # matcher -> onsets that it read
+        self._claims: dict[int, float] = {}  # sender -> when its claim ends
+        self._unsent: list[tuple[float, tuple[Portion, ...], float]] = []  # due, born
 
     def begin(self, message: Message) -> None:
         """Note what this attempt sees: the feed as served, the delays as cached."""
-        if message.task.name == POLL:
+        name = message.task.name
+        if name == POLL and self._breaker.admits(self._env.now):
             luck = self._tables.streams[POLL].jitter(message.number, message.attempt)
             self._fetched[message.number] = (
                 0
                 if luck < self._tables.blind
                 else bisect_right(self._tables.onset_at, self._env.now)
             )
-        elif message.task.name == MATCH:
+        elif name == MATCH:
             self._snapshot[message.number] = self._seen
             message.units = sum(self._tables.onset_riders[self._matched : self._seen])
+        elif name == PUSH and message.portions:
+            held_s = message.task.time_limit_s + self._layout.push.claim_margin_s
+            self._claims[message.number] = self._env.now + held_s
 
     def hampered(self, message: Message, demand: Demand) -> Demand:
-        """Slow or failing while a window of the scenario is open."""
-        for window in self._tables.windows:
-            if not window.start_at <= self._env.now < window.end_at:
-                continue
-            if message.task.name == POLL and window.kind == "nsw_down":
-                demand = replace(demand, fails=True)
-            elif message.task.name == POLL and window.kind == "nsw_slow":
-                demand = replace(demand, io_s=demand.io_s + window.value)
-            elif message.task.name == PUSH and window.kind == "apns_slow":
-                rounds = -(-message.units // self._streams)
-                io_s = max(0.0, demand.io_s + rounds * window.value)
-                demand = replace(demand, io_s=io_s)
+        """Slow or failing while a window is open; short while the breaker is."""
+        name, now = message.task.name, self._env.now
+        if name == POLL:
+            if message.number not in self._fetched:
+                return demand._replace(io_s=REFUSED_S, cpu_s=0.0, fails=True)
+            for window in self._feed_windows:
+                if window.start_at <= now < window.end_at:
+                    demand = (
+                        demand._replace(fails=True)
+                        if window.kind == "nsw_down"
+                        else demand._replace(io_s=demand.io_s + window.value)
+                    )
+        elif name == PUSH:
+            for window in self._push_windows:
+                if window.start_at <= now < window.end_at:
+                    rounds = -(-message.units // self._layout.streams)
+                    demand = demand._replace(io_s=demand.io_s + rounds * window.value)
         return demand
 
     def complete(self, message: Message, started_at: float, finished_at: float) -> None:
-        """What follows: a nudge, batches of pushes, arrivals."""
+        """What follows: a nudge, batches of pushes, arrivals, what was left unsent."""
         name = message.task.name
         if name == POLL:
+            self._breaker.succeeded()
             self._seen = max(self._seen, self._fetched.pop(message.number))
-            if self._seen > self._matched and not self._nudged:
-                self._nudged = True
-                self._publish(MATCH, ())
+            if self._seen > self._matched and finished_at >= self._nudged_until:
+                self._nudged_until = finished_at + self._layout.realtime.nudge_s
+                self._publish(MATCH, (), finished_at)
         elif name == MATCH:
-            upto = self._snapshot.pop(message.number)
-            portions = self._portions(self._matched, upto)
-            for onset in range(self._matched, upto):
-                self._journal.matched_at[onset] = finished_at
-            self._matched = max(self._matched, upto)
-            self._nudged = False
-            for batch in batches(portions, self._batch_size):
-                self._publish(PUSH, batch)
-        elif name == PUSH and message.portions:  # a publisher tells nobody here
+            self._match(self._snapshot.pop(message.number), finished_at)
+            self._nudged_until = -1.0
+        elif name == UPKEEP:
+            self._sweep(finished_at)
+        elif name == PUSH and message.portions:
+            self._claims.pop(message.number)
             first, last = self._tables.arrivals
             took_s = finished_at - started_at
             self._journal.batches.append(
@@ -102,16 +116,49 @@ class Outside(Behaviours):
                 )
             )
 
-    def abandon(self, message: Message) -> None:
-        """A matcher that failed leaves its nudge to the next poll."""
-        if message.task.name == POLL:
-            self._fetched.pop(message.number, None)
-        elif message.task.name == MATCH:
-            self._nudged = False
+    def sever(self, message: Message, finished_at: float) -> None:
+        """Rows are in PostgreSQL whatever became of Redis; what a poll read is not."""
+        if message.task.name == MATCH:
+            self._match(self._snapshot.pop(message.number), finished_at)
+        self._fetched.pop(message.number, None)
 
-    def _portions(self, first: int, last: int) -> list[Portion]:
+    def abandon(self, message: Message) -> None:
+        """The breaker counts a poll; notifications wait for the sweep."""
+        name, now = message.task.name, self._env.now
+        if name == POLL and self._fetched.pop(message.number, None) is not None:
+            self._breaker.failed(now)
+        elif name == PUSH and message.portions:
+            due_at = self._claims.pop(message.number, now)
+            self._unsent.append((due_at, message.portions, message.born_at))
+
+    def _match(self, upto: int, now: float) -> None:
+        """Commit the notifications of the onsets, then publish: a lost message is
+        swept, a lost row would not be.
+        """
         riders = self._tables.onset_riders
-        return [(k, riders[k]) for k in range(first, last) if riders[k]]
+        new = range(self._matched, upto)
+        for onset in new:
+            self._journal.matched_at[onset] = now
+        self._matched = max(self._matched, upto)
+        portions = [(onset, riders[onset]) for onset in new if riders[onset]]
+        for batch in batches(portions, self._layout.batch_size):
+            self._hint(batch, now, now)
+
+    def _sweep(self, now: float) -> None:
+        """Publish again what is due, and forget what is too old to be of use."""
+        waiting, self._unsent = self._unsent, []
+        for due_at, portions, born_at in waiting:
+            if now > born_at + self._layout.push.expiry_s:
+                continue
+            if due_at > now:
+                self._unsent.append((due_at, portions, born_at))
+            else:
+                self._hint(portions, born_at, now)
+
+    def _hint(self, portions: tuple[Portion, ...], born_at: float, now: float) -> None:
+        if not self._publish(PUSH, portions, born_at):
+            due_at = now + self._layout.push.hint_again_s
+            self._unsent.append((due_at, portions, born_at))
 
 
 def batches(portions: list[Portion], size: int) -> list[tuple[Portion, ...]]:

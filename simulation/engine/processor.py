@@ -1,7 +1,6 @@
 """The shared processor: children in their CPU phase divide the cores equally."""
 
 from heapq import heappop, heappush
-from math import inf
 
 from simpy import Environment, Event, Timeout
 
@@ -81,7 +80,3 @@ class Processor:
             heappop(self._heap)[2].succeed()
             self._busy -= 1
         self._rearm()
-
-
-UNSHARED = inf
-"""Cores of a processor that nobody shares: every child runs at full speed."""

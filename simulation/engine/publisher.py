@@ -12,7 +12,7 @@ from simulation.tables import Tables
 class Publish(Protocol):
     """How a message with notifications of no onset is published."""
 
-    def __call__(self, task: str, *, units: int) -> None: ...
+    def __call__(self, task: str, *, units: int) -> bool: ...
 
 
 def publisher(

@@ -5,8 +5,8 @@ from itertools import count
 
 import numpy as np
 
+from simulation.demands import POLL
 from simulation.engine.journal import Batch, Journal, Line
-from simulation.engine.outside import POLL
 from simulation.engine.world import Result
 from simulation.gauges import gauges
 from simulation.layout import Layout

@@ -49,7 +49,11 @@ def random_world(seed, truth):
             )
             for name, row in layout.tasks.items()
         },
-        batch_size=int(rng.integers(5, 120)),
+        push=replace(layout.push, batch_size=int(rng.integers(5, 120))),
+        broker=replace(
+            layout.broker, queue_order=("priority", "round_robin")[seed // 5 % 2]
+        ),
+        replicas={next(iter(layout.pools)): 1 + seed % 2},
     )
 
     def demand(task, io_s, cpu_s, per_unit_s=0.003):
@@ -170,7 +174,7 @@ def test_the_random_worlds_use_what_the_kernel_claims_to_know(truth):
 
 def test_what_it_does_not_know_is_refused_by_name(truth):
     layout, tables = random_world(0, truth)
-    cut = Window(start_at=SLOT, end_at=SLOT + 9, kind="redis_cut", value=0)
+    cut = Window(start_at=SLOT, end_at=SLOT + 9, kind="redis_cut")
 
     with pytest.raises(UsageError, match="does not know window 'redis_cut'"):
         kernel.run(layout, replace(tables, windows=(cut,)))

@@ -1,6 +1,7 @@
 """The broker, the connections to it, and how a worker leaves."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from worker.errors import PolicyError
 
@@ -15,6 +16,9 @@ class Broker:
     ``socket_timeout_s`` is that of the consumer, which blocks in Redis; a task that
     reads or writes its own keys waits for ``keys_timeout_s`` at most.
     https://docs.celeryq.dev/en/stable/getting-started/backends-and-brokers/redis.html
+
+    ``queue_order``: ``priority`` serves a pool's queues in the order of its row, and
+    ``round_robin``, kombu's default, moves the queue served to the end.
     """
 
     visibility_timeout_s: int
@@ -33,6 +37,7 @@ class Broker:
     beat_max_loop_s: int
     key_prefix: str
     priority_steps: tuple[int, ...]
+    queue_order: Literal["priority", "round_robin"]
     reason: str
 
     def __post_init__(self) -> None:
@@ -40,6 +45,11 @@ class Broker:
             raise PolicyError(
                 "broker.socket_timeout_s must exceed the 1 s of a blocking pop, "
                 f"{self.socket_timeout_s} does not"
+            )
+        if self.queue_order not in ("priority", "round_robin"):
+            raise PolicyError(
+                "broker.queue_order is priority or round_robin, "
+                f"not {self.queue_order}"
             )
 
 
@@ -60,6 +70,7 @@ BROKER = Broker(
     beat_max_loop_s=5,
     key_prefix="q:",
     priority_steps=(0,),
+    queue_order="priority",
     reason=(
         "7,200 s is above hard limit 3,300 plus countdown 1,800; without a socket "
         "timeout and keepalive a cut link wedges the consumer for good; the restore "

@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from simulation.engine import World
+from simulation.engine import Growth, World
 from simulation.engine.behaviours import Behaviours
 from simulation.layout import Layout
-from simulation.tables import Machine, Stream, Tables
-from worker.policy import Pool, Task
+from simulation.tables import Machine, Stream, Tables, Window
+from worker.policy import POLICY, Pool, Task
 
 
 def job(name: str = "job", **changes: object) -> Task:
@@ -46,6 +46,7 @@ def demands(
     rss_mib: Sequence[float] | float = 0.0,
     *,
     failure: float = 0.0,
+    poison: float = 0.0,
     deaf: bool = False,
     size: int = 64,
 ) -> Stream:
@@ -57,8 +58,9 @@ def demands(
         cpu_s=column(cpu_s),
         rss_mib=column(rss_mib),
         luck=np.full(size, 0.5),
-        chance=np.zeros(size),
+        chance=np.full(size, 0.5),
         failure=failure,
+        poison=poison,
         deaf=deaf,
     )
 
@@ -80,26 +82,31 @@ def run_world() -> RunWorld:
         end: float = 1_000.0,
         prefetch: int = 0,
         machine: Machine | None = None,
+        broker: dict[str, object] | None = None,
+        replicas: dict[str, int] | None = None,
+        windows: Sequence[Window] = (),
+        growth: Sequence[Growth] = (),
     ) -> World:
         rows = tasks or [job(name) for name in streams]
         layout = Layout(
             tasks={row.name: row for row in rows},
             pools={row.name: row for row in pools or [pool()]},
             vcpu={row.name: 1.0 for row in pools or [pool()]},
-            batch_size=100,
-            streams=100,
+            prefetch=prefetch,
+            replicas=replicas or {},
+            broker=replace(POLICY.broker, **(broker or {})),
         )
-        tables = Tables(
-            start_at=0.0,
-            end_at=end,
-            tick_at=[at for at, _ in ticks],
-            tick_task=[task for _, task in ticks],
-            streams=streams,
-            machine=machine or Machine(v_eff=cores, respawn_s=2.0),
+        tables = replace(
+            Tables.of(
+                ticks,
+                streams,
+                machine or Machine(v_eff=cores, respawn_s=2.0),
+                start_at=0.0,
+                end_at=end,
+            ),
+            windows=tuple(windows),
         )
-        world = World(
-            layout, tables, prefetch=prefetch, behaviours=lambda _: Behaviours()
-        )
+        world = World(layout, tables, growth=growth, behaviours=lambda _: Behaviours())
         world.run()
         return world
 
