@@ -18,9 +18,9 @@ What calibration and validation read besides the records:
 
 import csv
 import json
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -100,13 +100,14 @@ def load_run(folder: Path | str) -> Run:
 
 
 def _window(folder: Path, about: Mapping[str, Any]) -> tuple[float, float]:
+    """When the run began and ended, epoch seconds."""
     try:
         ends = float(about["started_at"]), float(about["finished_at"])
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(
             f"{folder}/run.json does not say when the run was ({error})"
         ) from None
-    if not 0 <= ends[0] < ends[1] < math.inf:
+    if not 0 <= ends[0] < ends[1] < inf:
         raise UsageError(
             f"{folder}/run.json says that the run lasted from {ends[0]:g} to "
             f"{ends[1]:g}: its end must come after its start"
@@ -134,13 +135,24 @@ def _rows(folder: Path, name: str) -> Iterable[tuple[int, dict[str, str]]]:
     path = folder / name
     if not path.exists():
         raise UsageError(f"{folder} has no {name}: the run is not whole")
-    with path.open(newline="") as file:
-        yield from enumerate(csv.DictReader(file), start=2)
+    try:
+        with path.open(newline="") as file:
+            yield from enumerate(csv.DictReader(file), start=2)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"{path} is not a table of ours: {error}") from None
+
+
+def _moments(row: Mapping[str, str], *names: str) -> None:
+    """Raises ValueError where a moment that may be empty is no moment."""
+    for name in names:
+        if row[name] and not 0 <= float(row[name]) < inf:
+            raise ValueError(f"{name} is {row[name]}: wanted epoch seconds")
 
 
 def _parsed(folder: Path, name: str, row: dict[str, str], number: int) -> Record:
     try:
         if name == "tasks.csv":
+            _moments(row, "started_at")
             return _in_order(
                 task_record({**row, "detail": json.loads(row["detail"] or "{}")})
             )
@@ -151,6 +163,7 @@ def _parsed(folder: Path, name: str, row: dict[str, str], number: int) -> Record
                 label=row["label"],
                 value=float(row["value"]),
             )
+        _moments(row, "sent_at", "arrived_at")
         return Delivery(
             notification_id=row["notification_id"],
             published_at=float(row["published_at"]),

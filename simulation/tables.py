@@ -204,7 +204,8 @@ class Tables:
     ``tick_at`` / ``tick_task``: what beat publishes when, a place in ``ticking``, the
     names. ``onset_at`` / ``onset_riders``: a line's delay is published in the feed, and
     how many riders it concerns. ``group_at`` / ``group_size``: notifications that a
-    publisher hands to the senders at once, nobody having matched them. ``windows``: when the outside is slow or down.
+    publisher hands to the senders at once, nobody having matched them. ``windows``:
+    when the outside is slow or down.
     ``arrivals``: the shares of a sender's time after which its first and its last push
     have arrived. ``blind``: share of polls that bring no news, by the poll's luck.
     ``warm``: the first processes have made an attempt at every task before.
@@ -255,7 +256,9 @@ class Tables:
         if len(self.group_at) != len(self.group_size):
             raise UsageError("every group needs its size")
         if any(riders < 0 for riders in (*self.onset_riders, *self.group_size)):
-            raise UsageError("onsets and groups concern riders, never a negative number")
+            raise UsageError(
+                "onsets and groups concern riders, never a negative number"
+            )
         for name in ("tick_at", "onset_at", "group_at"):
             moments = np.asarray(getattr(self, name), dtype=np.float64)
             if not np.isfinite(moments).all():

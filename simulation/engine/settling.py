@@ -23,7 +23,8 @@ class Settling:
     Early acknowledgement: the message is gone once a child has it. Late: it is gone
     when its attempt has ended, however that was, and returns when the worker dies; but
     Redis hands it out again, done or not, once the visibility timeout is over. A child
-    that dies is a retry (``task_retry_on_worker_lost``); a limit is none.
+    that dies is a retry (``task_retry_on_worker_lost``); a limit is none. Retries end
+    with the row's ``max_retries``, which is 0 where the next tick is the retry.
 
     ``redelivered`` counts messages that exist a second time because of that.
     """
@@ -109,11 +110,7 @@ class Settling:
             return None
         if outcome is Outcome.KILLED:
             return message.again(self._env.now, row.retry_backoff_s)
-        return (
-            message.again(self._env.now, self._countdown_s(message))
-            if row.ack == "late"
-            else None  # the next tick is the retry
-        )
+        return message.again(self._env.now, self._countdown_s(message))
 
     def _countdown_s(self, message: Message) -> float:
         """Celery's backoff: doubled each time, capped, then full jitter.

@@ -7,10 +7,10 @@ attempt. What only the engine knows is refused by name.
 from simulation.kernel.arrivals import pushes
 from simulation.kernel.twin import (
     OUTCOMES,
+    SUCCEEDED,
     Attempts,
     refusals,
-    require_known,
     run,
 )
 
-__all__ = ["OUTCOMES", "Attempts", "pushes", "refusals", "require_known", "run"]
+__all__ = ["OUTCOMES", "SUCCEEDED", "Attempts", "pushes", "refusals", "run"]

@@ -16,8 +16,8 @@ WINDOWS = {"nsw_down": 1, "nsw_slow": 2, "apns_slow": 3}
 DOWN, SLOW, THROTTLED = 1, 2, 3
 
 # Columns of ``rows``: one row a task.
-(EXPIRES, SOFT, HARD, RETRIES, BACKOFF, BACKOFF_MAX, LATE, ROLE, IO_UNIT, CPU_UNIT,
- DEAF, QUEUE, SIZE, COLD) = range(14)  # fmt: skip
+(EXPIRES, SOFT, HARD, RETRIES, BACKOFF, BACKOFF_MAX, ROLE, IO_UNIT, CPU_UNIT,
+ DEAF, QUEUE, SIZE, COLD) = range(13)  # fmt: skip
 # Columns of ``draws``: one row a draw of a task.
 IO, CPU, RSS, LUCK, FAILS, LAG = range(6)
 # Columns of ``pools``: one row a worker process.
@@ -142,7 +142,7 @@ def _rows(layout: Layout, queues: list[str], streams: list[Stream | None]) -> An
             (
                 task.expires_s, task.soft_time_limit_s, task.time_limit_s,
                 task.max_retries, task.retry_backoff_s, task.retry_backoff_max_s,
-                task.ack == "late", ROLES.get(task.name, 0),
+                ROLES.get(task.name, 0),
                 stream.io_per_unit_s if stream else 0.0,
                 stream.cpu_per_unit_s if stream else 0.0,
                 stream.deaf if stream else False,

@@ -30,7 +30,6 @@ from simulation.kernel.arrays import (
     IO,
     IO_UNIT,
     LAG,
-    LATE,
     LEAVES_AT,
     LUCK,
     MATCHES,
@@ -74,9 +73,10 @@ def loop(c: Columns, capacity: int) -> Any:
     """
     (
         start_at, end_at, tick_at, tick_task, onset_at, outbox, group_at, group_size,
-        windows, rows, draws, cycles, pools, hired, cores, parent_s, between_s, respawn_s, in_turn, batch_size,
-        streams, blind, nudge_s, breaker_failures, breaker_open_s, breaker_open_max_s,
-        claim_margin_s, expiry_s, match_task, push_task, warm,
+        windows, rows, draws, cycles, pools, hired, cores, parent_s, between_s,
+        respawn_s, in_turn, batch_size, streams, blind, nudge_s, breaker_failures,
+        breaker_open_s, breaker_open_max_s, claim_margin_s, expiry_s, match_task,
+        push_task, warm,
     ) = c  # fmt: skip
     cycles = cycles.copy()
     pool_count, queue_count = cycles.shape
@@ -125,7 +125,14 @@ def loop(c: Columns, capacity: int) -> Any:
         who += 1
     leaving = np.argsort(hired[:, LEAVES_AT])
     tried = np.full((child_count, len(rows)), warm)
-    tick, ticks, now, group, groups, left = 0, len(tick_at), start_at, 0, len(group_at), 0
+    tick, ticks, now, group, groups, left = (
+        0,
+        len(tick_at),
+        start_at,
+        0,
+        len(group_at),
+        0,
+    )
 
     while True:
         # What there is to do at this instant, in order.
@@ -343,9 +350,9 @@ def loop(c: Columns, capacity: int) -> Any:
                 at, kind, who = core[number, CORE_DUE], 2, number
         if len(held) and held[0][0] < at:
             at, kind = held[0][0], 3
-        if left < len(hired) and hired[leaving[left], LEAVES_AT] <= at:
-            if hired[leaving[left], LEAVES_AT] < end_at:
-                at, kind = hired[leaving[left], LEAVES_AT], 5
+        leaves_at = hired[leaving[left], LEAVES_AT] if left < len(hired) else np.inf
+        if leaves_at <= at and leaves_at < end_at:
+            at, kind = leaves_at, 5
         if group < groups and group_at[group] < at:
             at, kind = group_at[group], 4
         if kind < 0:
@@ -477,11 +484,7 @@ def loop(c: Columns, capacity: int) -> Any:
             result = outcome
             if result == SUCCEEDED and child[who, BROKEN] > 0:
                 result = FAILED
-            again = (
-                result == FAILED
-                and rows[task, LATE] > 0
-                and message[it, ATTEMPT] < rows[task, RETRIES]
-            )
+            again = result == FAILED and message[it, ATTEMPT] < rows[task, RETRIES]
             if again:
                 draw = (
                     message[it, NUMBER] + message[it, ATTEMPT] * RETRY_STRIDE

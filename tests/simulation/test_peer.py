@@ -4,7 +4,8 @@ import ciw
 import numpy as np
 import pytest
 
-from simulation.verification import SYSTEMS, settled, world_of
+from simulation.systems import SYSTEMS, draw
+from simulation.verification import ENGINES
 
 MESSAGES, REPLICATIONS = 2_500, 6
 
@@ -23,13 +24,16 @@ def ciw_waits(children: int, rate: float, seed: int) -> float:
     return float(np.mean([record.waiting_time for record in records]))
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("place", [0, 1], ids=["M/M/1", "M/M/4"])
-def test_engine_and_ciw_agree_within_what_replications_differ_by(place):
+def test_engines_and_ciw_agree_within_what_replications_differ_by(place, engine):
     system = SYSTEMS[place]
     (arrivals,) = system.arrivals
     ours = [
-        np.mean([r.wait_s for r in settled(world_of(system, MESSAGES, k))])
-        for k in range(REPLICATIONS)
+        system.figure(seen.since(0.2 * seen.end_at))
+        for seen, _ in (
+            ENGINES[engine](*draw(system, MESSAGES, k)) for k in range(REPLICATIONS)
+        )
     ]
 
     theirs = [

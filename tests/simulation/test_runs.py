@@ -99,3 +99,43 @@ def test_an_attempt_that_ends_before_it_begins_is_refused(tmp_path: Path) -> Non
 
     with pytest.raises(UsageError, match=r"tasks\.csv:2 .* ends before it begins"):
         load_run(run.folder)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("deliveries.csv", ",3,", ",nan,"),
+        ("deliveries.csv", ",3,", ",-3,"),
+        ("tasks.csv", ",1.5,,", ",1.5,inf,"),
+        ("tasks.csv", ",1.5,", ",-1.5,"),
+        ("tasks.csv", "expired", "perhaps"),
+    ],
+)
+def test_a_time_that_is_none_is_named_by_file_and_line(tmp_path, file, old, new):
+    run = write_run(tmp_path / "run", {}, RECORDED)
+    path = run.folder / file
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+    with pytest.raises(UsageError, match=rf"{file}:2 cannot be read"):
+        load_run(run.folder)
+
+
+def test_a_table_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", {}, RECORDED)
+    (run.folder / "samples.csv").write_bytes(bytes(range(256)))
+
+    with pytest.raises(UsageError, match=r"samples\.csv is not a table of ours"):
+        load_run(run.folder)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[]", '{"format": "new"}', "{}", "\x00", '"run"'],
+    ids=["a list", "a word", "nothing", "no JSON", "a text"],
+)
+def test_a_foreign_folder_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "run.json").write_text(text)
+
+    with pytest.raises(UsageError, match=r"not a run"):
+        load_run(tmp_path)

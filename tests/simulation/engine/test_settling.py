@@ -55,14 +55,6 @@ def test_the_backoff_is_celerys_own(run_world):
     assert waited == [seconds * 0.5 for seconds in longest]
 
 
-def test_an_early_acknowledged_tick_is_not_retried(run_world):
-    early = job(ack="early", max_retries=2)
-
-    world = run_world([(0.0, "job")], {"job": demands(1.0, failure=1.0)}, tasks=[early])
-
-    assert told(world) == [(0, Outcome.FAILED, 0.0)]
-
-
 def test_a_retry_keeps_the_expiry_of_its_message(run_world):
     row = job(ack="late", max_retries=5, retry_backoff_s=8, retry_backoff_max_s=8,
               expires_s=7)  # fmt: skip
