@@ -168,7 +168,8 @@ WindowKind = Literal[
 class Window:
     """From ``start_at`` to ``end_at`` something is hampered.
 
-    ``nsw_down``, ``nsw_slow``, ``apns_slow``, ``redis_cut``: see scenario.Event.
+    ``nsw_down``, ``nsw_slow``, ``apns_slow``, ``redis_cut``: see scenario.Event; a
+    negative ``value`` is quicker than what was calibrated.
     ``deploy`` and ``kill``: a pool's workers are told to leave, or die, at ``start_at``
     and others are there at ``end_at``, a cold start later; ``pool`` names them, all of
     them when empty. ``beat_down``: beat is away.
@@ -191,10 +192,8 @@ class Window:
                 f"window {self.kind} from {self.start_at} to {self.end_at} "
                 "must end after it starts"
             )
-        if not 0 <= self.value < np.inf:
-            raise UsageError(
-                f"window {self.kind} has value {self.value}: seconds, never negative"
-            )
+        if not -np.inf < self.value < np.inf:
+            raise UsageError(f"window {self.kind} has value {self.value}: no seconds")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,5 +22,8 @@ class Behaviours:
     def sever(self, message: Message, finished_at: float) -> None:
         """An attempt did its work, but could not write to Redis in the end."""
 
+    def retry(self, message: Message) -> None:
+        """An attempt has failed, and Celery tries the message again."""
+
     def abandon(self, message: Message) -> None:
         """A message has ended without success, and Celery does not try it again."""

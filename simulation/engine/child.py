@@ -95,12 +95,13 @@ class Child:
                 handing_s += stream.lag(message.number, message.attempt)
             if handing_s:
                 yield Timeout(env, handing_s)
-            if env.now > message.expires_at:
+            started_at = env.now
+            if started_at > message.expires_at:
                 self.message = None
                 pool.acknowledge()
                 self._settling.drop(message, self.name)
                 continue
-            self._started_at = started_at = env.now
+            self._started_at = started_at
             late = message.task.ack == "late"
             if not late:
                 pool.acknowledge()
@@ -135,12 +136,13 @@ class Child:
         """
         env, row = self._env, message.task
         limit_s = row.time_limit_s if demand.deaf else row.soft_time_limit_s
-        if demand.io_s >= limit_s:
+        io_s = demand.io_s
+        if io_s >= limit_s:
             yield Timeout(env, limit_s)
             return Outcome.TIMED_OUT
         deadline = env.now + limit_s
-        if demand.io_s:
-            yield Timeout(env, demand.io_s)
+        if io_s:
+            yield Timeout(env, io_s)
         if demand.cpu_s:
             self._piece = piece = self._processor.work(demand.cpu_s)
             slowest_s = self._processor.slowest_s(demand.cpu_s, self._rivals)

@@ -24,12 +24,12 @@ class Message:
     number: int
     enqueued_at: float
     expires_at: float
-    attempt: int = 0
-    retries: int = 0
-    due_at: float = -inf
     units: int = 0
     portions: tuple[Portion, ...] = ()
     born_at: float = 0.0
+    attempt: int = 0
+    retries: int = 0
+    due_at: float = -inf
 
     def again(self, now: float, countdown_s: float) -> "Message":
         """The next attempt as Celery publishes a retry: at once, due later.

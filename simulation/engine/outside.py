@@ -56,7 +56,9 @@ class Outside(Behaviours):
     def begin(self, message: Message) -> None:
         """Note what this attempt sees: the feed as served, the delays as cached."""
         name = message.task.name
-        if name == POLL and self._breaker.admits(self._env.now):
+        if name == POLL:
+            if not self._breaker.admits(self._env.now):
+                return
             luck = self._tables.streams[POLL].jitter(message.number, message.attempt)
             self._fetched[message.number] = (
                 0
@@ -87,7 +89,8 @@ class Outside(Behaviours):
             for window in self._push_windows:
                 if window.start_at <= now < window.end_at:
                     rounds = -(-message.units // self._layout.streams)
-                    demand = demand._replace(io_s=demand.io_s + rounds * window.value)
+                    io_s = max(0.0, demand.io_s + rounds * window.value)
+                    demand = demand._replace(io_s=io_s)
         return demand
 
     def complete(self, message: Message, started_at: float, finished_at: float) -> None:
@@ -120,13 +123,21 @@ class Outside(Behaviours):
         """Rows are in PostgreSQL whatever became of Redis; what a poll read is not."""
         if message.task.name == MATCH:
             self._match(self._snapshot.pop(message.number), finished_at)
-        self._fetched.pop(message.number, None)
+        if message.task.name == POLL:
+            self._fetched.pop(message.number, None)
+
+    def retry(self, message: Message) -> None:
+        """The breaker counts every poll that asked in vain."""
+        asked = message.task.name == POLL and message.number in self._fetched
+        if asked:
+            self._fetched.pop(message.number)
+            self._breaker.failed(self._env.now)
 
     def abandon(self, message: Message) -> None:
         """The breaker counts a poll; notifications wait for the sweep."""
         name, now = message.task.name, self._env.now
-        if name == POLL and self._fetched.pop(message.number, None) is not None:
-            self._breaker.failed(now)
+        if name == POLL:
+            self.retry(message)
         elif name == PUSH and message.portions:
             due_at = self._claims.pop(message.number, now)
             self._unsent.append((due_at, message.portions, message.born_at))

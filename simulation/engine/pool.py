@@ -75,7 +75,7 @@ class Pool:
     def accept(self, message: Message) -> None:
         """Give the message to the child that has been idle longest, or keep it."""
         self.waiting_since = self._env.now
-        if self._expired(message) or self._postponed(message):
+        if not self._usable(message):
             return
         self.unacknowledged += 1
         if self._idle:
@@ -149,7 +149,7 @@ class Pool:
             message = self._broker.pop(self.queues)
             if message is None:
                 return None
-            if not self._expired(message) and not self._postponed(message):
+            if self._usable(message):
                 self.unacknowledged += 1
                 return message
 
@@ -160,21 +160,21 @@ class Pool:
                 return
             self._reserved.append(message)
 
-    def _expired(self, message: Message) -> bool:
-        """Drop it when it is too old on arrival; a child's turn is the second point."""
-        if self._env.now <= message.expires_at:
+    def _usable(self, message: Message) -> bool:
+        """Whether a message just taken can be worked at: one that is too old is
+        dropped (a child's turn is the second point), one with a countdown is held.
+        """
+        now = self._env.now
+        if now > message.expires_at:
+            self._drop(message, self.row.name)
             return False
-        self._drop(message, self.row.name)
-        return True
-
-    def _postponed(self, message: Message) -> bool:
-        if message.due_at <= self._env.now:
-            return False
+        if message.due_at <= now:
+            return True
         self._countdown.add(message)
-        timer = Timeout(self._env, message.due_at - self._env.now)
+        timer = Timeout(self._env, message.due_at - now)
         assert timer.callbacks is not None
         timer.callbacks.append(lambda _: self._fall_due(message))
-        return True
+        return False
 
     def _fall_due(self, message: Message) -> None:
         if message not in self._countdown:

@@ -71,15 +71,18 @@ class Settling:
     ) -> None:
         """Close the attempt: its record, what follows from it, and perhaps a retry."""
         now = self._env.now
-        self._open.discard(message)
+        again = None
+        if self._open:
+            self._open.discard(message)
         if not self._broker.reachable:
             outcome = self._out_of_reach(message, outcome)
-        tries = outcome in _TRIED_AGAIN and self._broker.reachable
-        again = self._retry(message, outcome) if tries else None
+        elif outcome is Outcome.FAILED or outcome is Outcome.KILLED:
+            again = self._retry(message, outcome)
         if again is not None and outcome is Outcome.FAILED:
             outcome = Outcome.RETRIED
         self._journal.leave(message, worker, started_at, now, outcome, demand)
         if again is not None:
+            self._behaviours.retry(message)
             self._broker.publish(again)
         elif outcome is Outcome.SUCCEEDED:
             self._behaviours.complete(message, started_at, now)
@@ -141,6 +144,3 @@ class Settling:
     def _luck(self, message: Message) -> float:
         stream = self._streams[message.task.name]
         return stream.jitter(message.number, message.attempt)
-
-
-_TRIED_AGAIN = frozenset({Outcome.FAILED, Outcome.KILLED})

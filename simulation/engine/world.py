@@ -1,6 +1,5 @@
 """The whole model: beat, broker, pools and children, and the outside."""
 
-from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
@@ -95,7 +94,8 @@ class World:
             self.env, self.broker, self.journal, self.behaviours, tables.streams
         )
         self.children: list[Child] = []
-        self._published: Counter[str] = Counter()
+        self._tasks = layout.tasks
+        self._published = dict.fromkeys(layout.tasks, 0)
         self._pools: list[Pool] = []
         cores = tables.machine.v_eff
         self._shared = None if cores is None else Processor(self.env, cores)
@@ -118,20 +118,14 @@ class World:
         """Publish a message of ``task`` now; False when it is lost on the way. Its
         ``units`` are those of its portions, or notifications that belong to no onset.
         """
-        row, now = self.layout.tasks[task], self.env.now
+        row, now = self._tasks[task], self.env.now
         number = self._published[task]
         self._published[task] = number + 1
-        return self.broker.publish(
-            Message(
-                task=row,
-                number=number,
-                enqueued_at=now,
-                expires_at=now + row.expires_s,
-                units=units + sum(riders for _, riders in portions),
-                portions=portions,
-                born_at=born_at,
-            )
-        )
+        if portions:
+            units += sum(riders for _, riders in portions)
+        expires_at = now + row.expires_s
+        message = Message(row, number, now, expires_at, units, portions, born_at)
+        return self.broker.publish(message)
 
     def run(self) -> Result:
         """Run to the end of the tables; what is unfinished then stays inside."""

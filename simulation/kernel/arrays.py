@@ -5,25 +5,28 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from simulation.demands import MATCH, POLL, PUSH, UPKEEP
+from simulation.demands import MATCH, POLL, PUSH, REFUSED_S, UPKEEP
 from simulation.engine import Growth
+from simulation.kernel.loop import (
+    CPU,
+    DOWN,
+    FAILS,
+    IO,
+    LAG,
+    LUCK,
+    MATCHES,
+    POLLS,
+    PUSHES,
+    RSS,
+    SLOW,
+    SWEEPS,
+    THROTTLED,
+)
 from simulation.layout import Layout
-from simulation.tables import Stream, Tables
+from simulation.tables import RETRY_STRIDE, Stream, Tables
 
-ROLES = {POLL: 1, MATCH: 2, PUSH: 3, UPKEEP: 4}
-POLLS, MATCHES, PUSHES, SWEEPS = 1, 2, 3, 4
-WINDOWS = {"nsw_down": 1, "nsw_slow": 2, "apns_slow": 3}
-DOWN, SLOW, THROTTLED = 1, 2, 3
-
-# Columns of ``rows``: one row a task.
-(EXPIRES, SOFT, HARD, RETRIES, BACKOFF, BACKOFF_MAX, ROLE, IO_UNIT, CPU_UNIT,
- DEAF, QUEUE, SIZE, COLD) = range(13)  # fmt: skip
-# Columns of ``draws``: one row a draw of a task.
-IO, CPU, RSS, LUCK, FAILS, LAG = range(6)
-# Columns of ``pools``: one row a worker process.
-CHILDREN, MOST_TASKS, MOST_MIB = range(3)
-# Columns of ``hired``: one row a child that comes on the way.
-WHERE, COMES_AT, LEAVES_AT = range(3)
+ROLES = {POLL: POLLS, MATCH: MATCHES, PUSH: PUSHES, UPKEEP: SWEEPS}
+WINDOWS = {"nsw_down": DOWN, "nsw_slow": SLOW, "apns_slow": THROTTLED}
 
 
 class Columns(NamedTuple):
@@ -65,6 +68,8 @@ class Columns(NamedTuple):
     match_task: int
     push_task: int
     warm: bool
+    refused_s: float
+    retry_stride: int
 
 
 def columns(layout: Layout, tables: Tables, growth: Sequence[Growth]) -> Columns:
@@ -133,6 +138,8 @@ def columns(layout: Layout, tables: Tables, growth: Sequence[Growth]) -> Columns
         match_task=names.index(MATCH) if MATCH in names else -1,
         push_task=names.index(PUSH) if PUSH in names else -1,
         warm=tables.warm,
+        refused_s=REFUSED_S,
+        retry_stride=RETRY_STRIDE,
     )
 
 

@@ -13,44 +13,21 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from simulation.demands import REFUSED_S
-from simulation.kernel.arrays import (
-    BACKOFF,
-    BACKOFF_MAX,
-    CHILDREN,
-    COLD,
-    COMES_AT,
-    CPU,
-    CPU_UNIT,
-    DEAF,
-    DOWN,
-    EXPIRES,
-    FAILS,
-    HARD,
-    IO,
-    IO_UNIT,
-    LAG,
-    LEAVES_AT,
-    LUCK,
-    MATCHES,
-    MOST_MIB,
-    MOST_TASKS,
-    POLLS,
-    PUSHES,
-    QUEUE,
-    RETRIES,
-    ROLE,
-    RSS,
-    SIZE,
-    SLOW,
-    SOFT,
-    SWEEPS,
-    THROTTLED,
-    WHERE,
-    Columns,
-)
-from simulation.tables import RETRY_STRIDE
+# numba keeps what it compiled as long as this file does not change: every number that
+# it takes for a constant is declared here, all others come with the columns.
 
+POLLS, MATCHES, PUSHES, SWEEPS = 1, 2, 3, 4
+DOWN, SLOW, THROTTLED = 1, 2, 3
+
+# Columns of ``rows``: one row a task.
+(EXPIRES, SOFT, HARD, RETRIES, BACKOFF, BACKOFF_MAX, ROLE, IO_UNIT, CPU_UNIT,
+ DEAF, QUEUE, SIZE, COLD) = range(13)  # fmt: skip
+# Columns of ``draws``: one row a draw of a task.
+IO, CPU, RSS, LUCK, FAILS, LAG = range(6)
+# Columns of ``pools``: one row a worker process.
+CHILDREN, MOST_TASKS, MOST_MIB = range(3)
+# Columns of ``hired``: one row a child that comes on the way.
+WHERE, COMES_AT, LEAVES_AT = range(3)
 SUCCEEDED, FAILED, RETRIED, EXPIRED, TIMED_OUT = range(5)
 # What happens next to a child, and what there is to do at an instant.
 HANDED, IO_DONE, STOPPED, READY = range(4)
@@ -67,7 +44,7 @@ SERVED, SEEN_AT, CORE_DUE, BUSY = range(4)
 
 
 @njit(cache=True)
-def loop(c: Columns, capacity: int) -> Any:
+def loop(c: Any, capacity: int) -> Any:
     """(lines, published, whole numbers and times of the lines); lines is -1 when
     ``capacity`` messages were not enough.
     """
@@ -76,13 +53,13 @@ def loop(c: Columns, capacity: int) -> Any:
         windows, rows, draws, cycles, pools, hired, cores, parent_s, between_s,
         respawn_s, in_turn, batch_size, streams, blind, nudge_s, breaker_failures,
         breaker_open_s, breaker_open_max_s, claim_margin_s, expiry_s, match_task,
-        push_task, warm,
+        push_task, warm, refused_s, retry_stride,
     ) = c  # fmt: skip
     cycles = cycles.copy()
     pool_count, queue_count = cycles.shape
     deployed, core_count = int(pools[:, CHILDREN].sum()), len(cores)
     child_count = deployed + len(hired)
-    message = np.empty((capacity, 8), np.int64)
+    message = np.empty((capacity, 8), np.int32)
     times = np.empty((capacity, 5))
     messages = published = lines = unsents = order = 0
     numbers = np.zeros(len(rows), np.int64)
@@ -102,7 +79,7 @@ def loop(c: Columns, capacity: int) -> Any:
     held.pop()
     unsent = np.empty((capacity, 2), np.int64)
     unsent_at = np.empty((capacity, 2))
-    line = np.empty((capacity, 7), np.int64)
+    line = np.empty((capacity, 7), np.int32)
     line_at = np.empty((capacity, 3))
     seen = matched = failures = opened = 0
     nudged_until, open_until = -1.0, 0.0
@@ -258,7 +235,7 @@ def loop(c: Columns, capacity: int) -> Any:
                 free = max(now, since[here, PARENT_FREE]) + parent_s
                 since[here, PARENT_FREE] = free
                 if times[it, ENQUEUED] == now:  # it found the child idle
-                    draw = message[it, NUMBER] + message[it, ATTEMPT] * RETRY_STRIDE
+                    draw = message[it, NUMBER] + message[it, ATTEMPT] * retry_stride
                     draw %= int(rows[message[it, TASK], SIZE])
                     free += draws[message[it, TASK], draw, LAG]
                 if free > now:
@@ -281,7 +258,7 @@ def loop(c: Columns, capacity: int) -> Any:
                 todos += 1
                 continue
             task = message[it, TASK]
-            draw = (message[it, NUMBER] + message[it, ATTEMPT] * RETRY_STRIDE) % int(
+            draw = (message[it, NUMBER] + message[it, ATTEMPT] * retry_stride) % int(
                 rows[task, SIZE]
             )
             role = int(rows[task, ROLE])
@@ -298,7 +275,7 @@ def loop(c: Columns, capacity: int) -> Any:
             if role == POLLS:
                 if now < open_until:
                     child[who, SNAPSHOT] = -1
-                    io_s, cpu_s, broken = REFUSED_S, 0.0, True
+                    io_s, cpu_s, broken = refused_s, 0.0, True
                 else:
                     child[who, SNAPSHOT] = (
                         0
@@ -318,7 +295,8 @@ def loop(c: Columns, capacity: int) -> Any:
                         windows[window, 0] <= now < windows[window, 1]
                         and windows[window, 2] == THROTTLED
                     ):
-                        io_s += -(-units // streams) * windows[window, 3]
+                        rounds = -(-units // streams)
+                        io_s = max(0.0, io_s + rounds * windows[window, 3])
             limit_s = rows[task, HARD] if rows[task, DEAF] > 0 else rows[task, SOFT]
             clock[who, STARTED], clock[who, DEADLINE] = now, now + limit_s
             clock[who, WANTS] = cpu_s
@@ -487,7 +465,7 @@ def loop(c: Columns, capacity: int) -> Any:
             again = result == FAILED and message[it, ATTEMPT] < rows[task, RETRIES]
             if again:
                 draw = (
-                    message[it, NUMBER] + message[it, ATTEMPT] * RETRY_STRIDE
+                    message[it, NUMBER] + message[it, ATTEMPT] * retry_stride
                 ) % int(rows[task, SIZE])
                 longest = rows[task, BACKOFF] * 2.0 ** message[it, ATTEMPT]
                 longest = min(rows[task, BACKOFF_MAX], longest)
@@ -519,7 +497,7 @@ def loop(c: Columns, capacity: int) -> Any:
                     first, last = outbox[matched], outbox[child[who, SNAPSHOT]]
                     matched = child[who, SNAPSHOT]
                 nudged_until = -1.0
-            elif role == POLLS and not again and child[who, SNAPSHOT] >= 0:
+            elif role == POLLS and child[who, SNAPSHOT] >= 0:
                 failures += 1
                 if opened > 0 or failures >= breaker_failures:
                     pause = min(breaker_open_s * 2.0**opened, breaker_open_max_s)

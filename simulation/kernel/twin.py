@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from simulation.engine import Growth
 from simulation.kernel.arrays import WINDOWS, columns
 from simulation.kernel.loop import loop
@@ -45,7 +48,7 @@ class Attempts:
     finished_at: Floats
     published: int
 
-    def of(self, task: str) -> "Counts":
+    def of(self, task: str) -> NDArray[np.bool_]:
         """Mask of a task's attempts."""
         return self.task == self.tasks.index(task)
 

@@ -7,7 +7,14 @@ import pytest
 
 from simulation import kernel
 from simulation.calibration import policy_of
-from simulation.demands import MATCH, POLL, PUSH, TaskDemand, assumed_sync
+from simulation.demands import (
+    MATCH,
+    POLL,
+    PUSH,
+    REFUSED_S,
+    TaskDemand,
+    assumed_sync,
+)
 from simulation.engine import Growth, simulate
 from simulation.engine.recorded import pushes
 from simulation.layout import Layout
@@ -86,7 +93,7 @@ def random_world(seed, truth):
             (SLOT + 3 + float(at), int(rng.integers(0, 400))) for at in onsets
         ),
         windows=(
-            Window(start_at=SLOT + 100, end_at=SLOT + 160, kind="nsw_down", value=0),
+            Window(start_at=SLOT + 100, end_at=SLOT + 195, kind="nsw_down"),
             Window(start_at=SLOT + 200, end_at=SLOT + 290, kind="apns_slow", value=2.5),
             Window(start_at=SLOT + 300, end_at=SLOT + 390, kind="nsw_slow", value=3.0),
         ),
@@ -120,7 +127,7 @@ def random_growth(seed, layout):
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(24))
 def test_both_engines_agree_on_every_attempt(seed, truth):
     layout, tables = random_world(seed, truth)
     growth = random_growth(seed, layout)
@@ -165,19 +172,56 @@ def test_both_engines_agree_on_every_push(truth):
 
 def test_the_random_worlds_use_what_the_kernel_claims_to_know(truth):
     """An agreement on calm runs alone would say little."""
-    outcomes = set()
-    for seed in range(12):
-        outcomes |= set(np.unique(kernel.run(*random_world(seed, truth)).outcome))
+    outcomes, refused, again = set(), 0, 0
+    for seed in range(24):
+        left = kernel.run(*random_world(seed, truth))
+        outcomes |= set(np.unique(left.outcome))
+        began = ~np.isnan(left.started_at)
+        polls = (
+            left.of(POLL) & began & (left.outcome == kernel.OUTCOMES.index("failed"))
+        )
+        took = left.finished_at[polls] - left.started_at[polls]
+        refused += int((abs(took - REFUSED_S) < 1e-6).sum())
+        again += int((left.attempt > 0).sum())
 
     assert {kernel.OUTCOMES[code] for code in outcomes} == set(kernel.OUTCOMES)
+    assert refused > 10  # the breaker was open
+    assert again > 100
 
 
-def test_what_it_does_not_know_is_refused_by_name(truth):
+@pytest.mark.parametrize("kind", ["redis_cut", "deploy", "kill", "beat_down"])
+def test_a_window_that_it_does_not_know_is_refused_by_name(truth, kind):
     layout, tables = random_world(0, truth)
-    cut = Window(start_at=SLOT, end_at=SLOT + 9, kind="redis_cut")
+    window = Window(start_at=SLOT, end_at=SLOT + 9, kind=kind)
 
-    with pytest.raises(UsageError, match="does not know window 'redis_cut'"):
-        kernel.run(layout, replace(tables, windows=(cut,)))
+    with pytest.raises(UsageError, match=f"does not know window '{kind}'"):
+        kernel.run(layout, replace(tables, windows=(window,)))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"prefetch": 1}, "prefetch 1"),
+        ({"broker": replace(POLICY.broker, visibility_timeout_s=8)}, "visibility"),
+    ],
+)
+def test_a_layout_that_it_does_not_know_is_refused_by_name(truth, change, says):
+    layout, tables = random_world(0, truth)
+    tasks = {name: replace(row, ack="late") for name, row in layout.tasks.items()}
+
+    with pytest.raises(UsageError, match=f"does not know .*{says}"):
+        kernel.run(replace(layout, tasks=tasks, **change), tables)
+
+
+def test_poison_and_replicas_on_the_way_are_refused_by_name(truth):
+    layout, tables = random_world(0, truth)
+    more = Growth(at=SLOT + 9, pool=next(iter(layout.pools)), children=1, replica=True)
+
+    with pytest.raises(UsageError, match="a replica added on the way"):
+        kernel.run(layout, tables, growth=[more])
+    tables.streams[PUSH].poison = 0.1
+    with pytest.raises(UsageError, match=f"poison among the messages of {PUSH}"):
+        kernel.run(layout, tables)
 
 
 def test_a_run_of_the_worker_can_be_replayed_by_either(make_run, truth):
