@@ -11,9 +11,12 @@ SMALL, FULL = RUNS, RUNS / "full"
 """A pair of a minute and a half; and a matrix of runs long enough to decide."""
 
 
-def kept(role: str, folder: Path = SMALL) -> list[Run]:
-    """The kept runs of a role in one of the sets; UsageError when there is none."""
-    found = [load_run(path.parent) for path in sorted(folder.glob("*/run.json"))]
+def kept(role: str, folder: Path | None = None) -> list[Run]:
+    """The kept runs of a role in one of the sets, the pair unless told; UsageError when
+    there is none.
+    """
+    rows = sorted((folder or RUNS).glob("*/run.json"))
+    found = [load_run(path.parent) for path in rows]
     found = [run for run in found if run.about.get("role") == role]
     if not found:
         raise UsageError(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import inf
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -22,7 +23,7 @@ DRAWS = 1024
 
 
 _Sized = tuple[float, int]
-_Other = tuple[str, float, float, float]
+_Other = tuple[Any, float, float, float]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -50,7 +50,8 @@ class Attempts:
 
     def of(self, task: str) -> NDArray[np.bool_]:
         """Mask of a task's attempts."""
-        return self.task == self.tasks.index(task)
+        mask: NDArray[np.bool_] = self.task == self.tasks.index(task)
+        return mask
 
 
 def refusals(

@@ -48,8 +48,7 @@ class Broker:
             )
         if self.queue_order not in ("priority", "round_robin"):
             raise PolicyError(
-                "broker.queue_order is priority or round_robin, "
-                f"not {self.queue_order}"
+                f"broker.queue_order is priority or round_robin, not {self.queue_order}"
             )
 
 
