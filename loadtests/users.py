@@ -7,6 +7,7 @@ A ``Publisher`` is an open workload, a ``Reader`` a closed one.
 """
 
 import itertools
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -31,6 +32,7 @@ from loadtests.reader import asking
 from loadtests.riders import settle_in_from_outside
 from loadtests.rig.population import token_of
 from loadtests.stages import lead_s
+from loadtests.targets import refuse_foreign_servers
 from simulation.scenarios import scenario
 from worker.errors import WorkerError
 
@@ -65,6 +67,7 @@ def begin(environment: Environment) -> None:
     if options.assignment:
         run = Assignment.read(options.assignment)
     else:
+        refuse_foreign_servers(i_own_this_host=options.i_own_this_host)
         run = _by_options(options)
         run = settle_in_from_outside(
             options.admin_database_url, run, i_own_this_host=options.i_own_this_host
@@ -79,10 +82,19 @@ def begin(environment: Environment) -> None:
 
 
 def follow(environment: Environment) -> None:
-    """This process follows: it takes part in the run that its master tells it."""
+    """This process follows: it takes part in the run that its master tells it.
+
+    One whose environment leads to another machine ends here, with exit code 2.
+    """
     runner = environment.runner
     if not isinstance(runner, WorkerRunner):
         return
+    own = options_of(environment).i_own_this_host
+    try:
+        refuse_foreign_servers(i_own_this_host=own)
+    except WorkerError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(2)
 
     def hear(environment: Environment, msg: Message) -> None:
         place = Place(leads=False, index=msg.data["index"], of=msg.data["of"])

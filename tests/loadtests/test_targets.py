@@ -1,14 +1,21 @@
 """Load is put on this machine alone, unless its user says that the host is his."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from loadtests.assignment import assign
 from loadtests.control import Control
 from loadtests.riders import settle_in_from_outside
-from loadtests.targets import refuse_foreign
+from loadtests.rig.folder import free_port
+from loadtests.targets import refuse_foreign, refuse_foreign_servers
 from simulation.scenario import Scenario
 from worker.errors import UsageError
 
+ROOT = Path(__file__).resolve().parents[2]
 RUN = assign(
     Scenario(
         name="disruption",
@@ -56,3 +63,63 @@ def test_riders_of_another_database_are_not_thrown_out() -> None:
         settle_in_from_outside(
             "postgresql://u@db.example.com/app", RUN, i_own_this_host=False
         )
+
+
+@pytest.mark.parametrize(
+    ("variable", "url"),
+    [
+        ("REDIS_URL", "redis://u:secret@cache.example.com:6379/0"),
+        ("DATABASE_URL", "postgresql://u:secret@db.example.com/app"),
+    ],
+)
+def test_servers_elsewhere_are_refused_to_publishers_and_readers(
+    monkeypatch: pytest.MonkeyPatch, variable: str, url: str
+) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:6379/0")
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    refuse_foreign_servers(i_own_this_host=False)
+    monkeypatch.setenv(variable, url)
+
+    with pytest.raises(UsageError, match=f"{variable}.*i-own-this-host") as refused:
+        refuse_foreign_servers(i_own_this_host=False)
+
+    assert "secret" not in str(refused.value)
+    refuse_foreign_servers(i_own_this_host=True)
+
+
+def locust(*words: str, redis_url: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "locust", "-f", "loadtests/locustfile.py", *words],
+        env={
+            **os.environ,
+            "REDIS_URL": redis_url,
+            "RIG_CONTROL_URL": "http://127.0.0.1:9",
+        },
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+
+
+@pytest.mark.parametrize("follows", [False, True], ids=["alone", "worker"])
+def test_plain_locust_ends_before_it_speaks_to_a_redis_elsewhere(follows: bool) -> None:
+    master = None
+    words = ["--headless", "--loglevel", "ERROR"]
+    if follows:
+        port = str(free_port())
+        leads = ("--master", "--expect-workers", "2", "--master-bind-port", port)
+        master = locust(*words, *leads, redis_url="redis://127.0.0.1:9/0")
+        words = ["--worker", "--master-port", port, "--loglevel", "ERROR"]
+    with locust(*words, redis_url="redis://cache.example.com:6379/0") as refused:
+        try:
+            said = refused.communicate(timeout=60)[1]
+        finally:
+            for process in (refused, master):
+                if process is not None:
+                    process.kill()
+                    process.communicate()
+
+    assert refused.returncode == 2, said
+    assert "REDIS_URL: cache.example.com is not this machine" in said
+    assert "Traceback" not in said
