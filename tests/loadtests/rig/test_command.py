@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -109,22 +110,26 @@ def test_a_killed_rig_takes_even_deaf_children_along() -> None:
     ids=["program", "static", "realtime", "scale", "time"],
 )
 def test_bad_use_is_one_sentence_and_starts_nothing(words: list[str], why: str) -> None:
-    before = {process.pid for process in psutil.process_iter()}
+    mark = {"MARK_OF_THIS_TEST": secrets.token_hex(8)}  # handed to all that it starts
 
     done = subprocess.run(
-        [*RIG, *words], capture_output=True, text=True, cwd=ROOT, check=False
+        [*RIG, *words],
+        env={**os.environ, **mark},
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
     )
 
     assert done.returncode == 2
     assert done.stdout == ""
     assert why in done.stderr
     assert done.stderr.count("\n") == 1
-    started = {p.pid for p in psutil.process_iter() if p.pid not in before}
-    assert not [pid for pid in started if "transit-rig" in _command_line(pid)]
+    assert not [p for p in psutil.process_iter() if mark.items() <= environment(p)]
 
 
-def _command_line(pid: int) -> str:
+def environment(process: psutil.Process) -> set[tuple[str, str]]:
     try:
-        return " ".join(psutil.Process(pid).cmdline())
+        return set(process.environ().items())
     except psutil.Error:
-        return ""
+        return set()
