@@ -56,6 +56,7 @@ class Nsw:
         self._today = 0
         self._packed: dict[str, tuple[bytes, bytes]] = {}
         self._frozen: dict[str, bytes] = {}
+        self._writing = asyncio.Lock()
 
     async def __call__(self, request: Request) -> Response:
         response = await self._answer(request)
@@ -91,7 +92,7 @@ class Nsw:
         if status is not None:
             return _refusal(int(status.number()), "fault")
         if request.path in self._bundles:
-            return self._bundle(self._bundles[request.path], request)
+            return await self._bundle(self._bundles[request.path], request)
         if request.path in self._feeds:
             if request.method == "HEAD":
                 return _refusal(502, "Bad Gateway")
@@ -113,10 +114,12 @@ class Nsw:
         self._today += 1
         return None
 
-    def _bundle(self, row: Bundle, request: Request) -> Response:
+    async def _bundle(self, row: Bundle, request: Request) -> Response:
         path = self._folder / f"{row.name}.zip"
-        if not path.exists():
-            self.outside.source.write_bundle(row.name, row.path, path)
+        async with self._writing:
+            if not path.exists():  # a real server does not write while it is asked
+                write = self.outside.source.write_bundle
+                await asyncio.to_thread(write, row.name, row.path, path)
         state = path.stat()
         tag = blake2b(f"{row.name} {state.st_size}".encode(), digest_size=8).hexdigest()
         headers = {
