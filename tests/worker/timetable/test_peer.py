@@ -32,6 +32,8 @@ HALF_A_CENTIMETRE = 0.005
         "static/austin.zip",
         "static/cairns.zip",
         "static/nsw_buses_2020-09-01_derived.zip",
+        "static/nsw_metro_2019.zip",
+        "static/nsw_metro_2025-03-07_derived.zip",
         "static/vta.zip",
         "malformed/transitfeed/good_feed.zip",
         "malformed/transitfeed/missing_departure_time",
