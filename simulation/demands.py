@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from simulation.assumptions import assumed
+from simulation.assumptions import believed
 from simulation.tables import Machine
 
 SYNC, POLL, MATCH, PUSH = (
@@ -105,12 +105,13 @@ class Calibration:
         }
 
 
-def assumed_sync() -> TaskDemand:
+def assumed_sync(beliefs: Mapping[str, float] | None = None) -> TaskDemand:
     """The timetable sync where no run recorded one."""
+    beliefs = believed() if beliefs is None else beliefs
     return TaskDemand(
         task=SYNC,
-        io_s=(assumed("sync_io_s"),),
-        cpu_s=(assumed("sync_cpu_s"),),
-        rss_mib=(assumed("sync_rss_mib"),),
+        io_s=(beliefs["sync_io_s"],),
+        cpu_s=(beliefs["sync_cpu_s"],),
+        rss_mib=(beliefs["sync_rss_mib"],),
         source="assumed",
     )

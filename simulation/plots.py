@@ -55,31 +55,24 @@ def by_users(
     rows: Sequence[Mapping[str, Any]], measure: str, unit: str, ax: Axes,
     *, promise: float | None = None,
 ) -> Axes:  # fmt: skip
-    """A measure over users, one line a layout; the last one's 95 % band.
-
-    Bands of layouts that differ little would hide each other, as would their lines:
-    the first is the broadest, so that it is seen under the others.
-    """
+    """A measure over users, one line a layout with its 95 % band."""
     layouts = list(dict.fromkeys(row["layout"] for row in rows))
-    for below, name in enumerate(reversed(layouts)):
+    for name in layouts:
         mine = sorted(
             (r for r in rows if r["layout"] == name), key=lambda r: r["users"]
         )
         users = [row["users"] for row in mine]
+        band = np.array(
+            [row["intervals"].get(measure, (np.nan, np.nan)) for row in mine],
+            dtype=float,
+        )
         color = COLORS.get(name, "#444444")
-        if name == layouts[-1]:
-            band = np.array(
-                [row["intervals"].get(measure, (np.nan, np.nan)) for row in mine],
-                dtype=float,
-            )
-            ax.fill_between(
-                users, band[:, 0], band[:, 1], color=color, alpha=0.12, linewidth=0,
-                label=f"{name}, 95 %",
-            )  # fmt: skip
+        ax.fill_between(
+            users, band[:, 0], band[:, 1], color=color, alpha=0.12, linewidth=0
+        )
         ax.plot(
-            users, [row[measure] for row in mine], color=color, marker=".", label=name,
-            linewidth=0.9 * (below + 1), zorder=2 + 1 / (below + 1),
-        )  # fmt: skip
+            users, [row[measure] for row in mine], color=color, marker=".", label=name
+        )
     if promise is not None:
         limit(ax, promise, f"promised {promise:g}")
     top = max(row["users"] for row in rows)
@@ -92,17 +85,17 @@ def by_users(
     )
     ax.set_xlabel("users")
     ax.set_ylabel(f"{measure}, {unit}")
-    ax.set_ylim(0, 1.15 * ax.get_ylim()[1])
-    ax.legend(ncols=len(layouts) + 2, loc="upper left", fontsize=8)
+    ax.set_ylim(bottom=0)
+    ax.legend(ncols=len(layouts) + 1, loc="upper left")
     return ax
 
 
 def cost_by_users(bills: Sequence[Mapping[str, Any]], budget: float, ax: Axes) -> Axes:
     """The month's bill by what is paid for, stacked, with the budget."""
     users = [f"{bill['users']:,}" for bill in bills]
-    kinds = ("memory", "cpu workers", "cpu api")
+    kinds = ("memory", "cpu workers", "cpu api", "egress", "volume")
     bottom = np.zeros(len(bills))
-    shades = (COLORS["ours"], COLORS["C"], COLORS["A"])
+    shades = [COLORS[name] for name in ("ours", "C", "A", "B", "D")]
     for kind, color in zip(kinds, shades, strict=True):
         height = np.array(
             [

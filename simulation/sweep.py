@@ -1,13 +1,13 @@
 """Users by layouts: the hour of a storm, on every layout with the same luck."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
 
-from simulation.assumptions import assumed
+from simulation.assumptions import believed
 from simulation.cost import bill
 from simulation.demands import (
     POLL,
@@ -17,18 +17,18 @@ from simulation.demands import (
     TaskDemand,
     assumed_sync,
 )
-from simulation.engine import Growth, simulate
+from simulation.engine import simulate
 from simulation.engine.recorded import pushes, task_records
-from simulation.gauges import feed_age_s, gauges, instants
+from simulation.gauges import feed_age_s, instants
 from simulation.layout import Layout
 from simulation.layouts import LAYOUTS
 from simulation.memory import pool_mib
-from simulation.tables import Machine, Tables, Window
+from simulation.tables import Machine, Window
 from simulation.workload import Happenings, stream, tables_of
 from worker.measures import MEASURES, Recorded
 from worker.policy import POLICY, Policy
 from worker.policy.objectives import LATE_PUSH_S
-from worker.records import Sample, TaskRecord
+from worker.records import Sample
 
 HOUR_S = 3600.0
 PEAK_AT = 1_772_398_800.0  # Monday 2 March 2026, 08:00 in Sydney
@@ -65,53 +65,69 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hour:
-    """What one modelled hour showed; ``samples`` are its gauges where asked for."""
+    """What one modelled hour showed."""
 
     measures: Mapping[str, float]
-    samples: Sequence[Sample] = field(default=())
 
 
 def storm_hour(
-    users: int, *, seed: int, replication: int, storm: bool = True
+    users: int,
+    *,
+    seed: int,
+    replication: int,
+    storm: bool = True,
+    beliefs: Mapping[str, float] | None = None,
 ) -> Happenings:
     """A weekday's busiest hour with a disruption and, late, a timetable sync.
 
-    The storm concerns a share of the riders that is drawn from Beta(2, 12), all at
-    once: the worst that a share can do. Every fourth storm meets an APNs that throttles
-    for five minutes, 8 s a round: the brief's worst case of 10 s a batch. The same
-    replication is the same hour whatever the users and the layout.
+    The storm concerns a Beta distributed share of the riders, all at once: the worst
+    that a share can do. In every four storms one, with the assumptions at their values,
+    meets an APNs that throttles: the brief's worst case. The same replication is the
+    same hour whatever the users and the layout.
     """
+    beliefs = believed() if beliefs is None else beliefs
     rng = stream(seed, replication, "hour")
-    share = float(rng.beta(assumed("storm_alpha"), assumed("storm_beta")))
+    share = float(rng.beta(beliefs["storm_alpha"], beliefs["storm_beta"]))
     storm_at = PEAK_AT + float(rng.uniform(600, 2400))
     sync_at = PEAK_AT + float(rng.uniform(60, 1800))
     small_at = PEAK_AT + np.sort(rng.uniform(0, HOUR_S - SETTLE_S, TRICKLE))
-    a_user = assumed("pushes_per_user_day") * assumed("peak_hour_share")
+    a_user = beliefs["pushes_per_user_day"] * beliefs["peak_hour_share"]
     small = rng.multinomial(round(users * a_user), np.full(TRICKLE, 1 / TRICKLE))
     onsets = [
         (float(at), int(riders)) for at, riders in zip(small_at, small, strict=True)
     ]
     throttled = Window(
-        start_at=storm_at, end_at=storm_at + 300.0, kind="apns_slow", value=8.0
+        start_at=storm_at,
+        end_at=storm_at + beliefs["throttle_s"],
+        kind="apns_slow",
+        value=beliefs["throttle_round_s"],
     )
+    # Stratified: of any 20 hours in a row so many are throttled as the share says.
+    drawn = (replication * 7 % 20 + 0.5) / 20 > 1 - beliefs["throttled_share"]
     if storm:
         onsets.append((storm_at, round(users * share)))
     return Happenings(
         start_at=PEAK_AT,
         end_at=PEAK_AT + HOUR_S,
         onsets=tuple(sorted(onsets)),
-        windows=(throttled,) if storm and replication % 4 == 3 else (),
+        windows=(throttled,) if storm and drawn else (),
         syncs=(sync_at,) if storm else (),
     )
 
 
-def deployed(calibration: Calibration) -> Calibration:
+def deployed(
+    calibration: Calibration, beliefs: Mapping[str, float] | None = None
+) -> Calibration:
     """The calibration as it holds on the platform: pushes travel to Apple and back,
     and the timetable is all of New South Wales, however small the run's was.
     """
+    beliefs = believed() if beliefs is None else beliefs
     push = calibration.demands[PUSH]
-    away = replace(push, io_s=tuple(io_s + assumed("apns_rtt_s") for io_s in push.io_s))
-    sync = max(calibration.demands[SYNC], assumed_sync(), key=TaskDemand.service_s)
+    rtt_s = beliefs["apns_rtt_s"]
+    away = replace(push, io_s=tuple(io_s + rtt_s for io_s in push.io_s))
+    sync = max(
+        calibration.demands[SYNC], assumed_sync(beliefs), key=TaskDemand.service_s
+    )
     return replace(calibration, demands={**calibration.demands, PUSH: away, SYNC: sync})
 
 
@@ -129,10 +145,8 @@ def hour(
     *,
     seed: int,
     replication: int,
-    gauges_every_s: float | None = None,
-    growth: Sequence[Growth] = (),
 ) -> Hour:
-    """Simulate one hour and measure it; with gauges where a period is given."""
+    """Simulate one hour and measure it."""
     tables = tables_of(
         happenings,
         calibration,
@@ -141,7 +155,7 @@ def hour(
         replication=replication,
         machine=machine,
     )
-    result = simulate(layout, tables, growth=growth)
+    result = simulate(layout, tables)
     records = task_records(result.journal, layout)
     seen = Recorded(
         tasks=records,
@@ -178,32 +192,7 @@ def hour(
         **{name: MEASURES[name].function(seen) for name in TASK_MEASURES},
         "utilization": MEASURES["utilization"].function(seen),
     }
-    if gauges_every_s is None:
-        return Hour(measures=measures)
-    watched = gauges(
-        records, tables.start_at, tables.end_at, every_s=gauges_every_s, poll=POLL
-    )
-    watched += busy_share(records, layout.children, tables, gauges_every_s)
-    return Hour(measures=measures, samples=watched)
-
-
-def busy_share(
-    records: Sequence[TaskRecord], children: int, tables: Tables, every_s: float
-) -> list[Sample]:
-    """Samples ``cpu_share``: CPU seconds given in a period over those of the cores."""
-    cores = tables.machine.v_eff or children
-    edges = np.arange(tables.start_at, tables.end_at, every_s)
-    used = np.zeros(len(edges))
-    for record in records:
-        if record.started_at is None:
-            continue
-        first, last = np.searchsorted(edges, (record.started_at, record.finished_at))
-        used[first - 1 : last] += record.cpu_s / max(1, last - first + 1)
-    shares = np.minimum(1.0, used / (cores * every_s))
-    return [
-        Sample(at=at + every_s, name="cpu_share", label="all", value=share)
-        for at, share in zip(edges.tolist(), shares.tolist(), strict=True)
-    ]
+    return Hour(measures=measures)
 
 
 def sweep(

@@ -1,10 +1,23 @@
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
-from simulation.cost import BRIEF, bill, bills, breaks_budget_at, mean_vcpu
+from simulation.assumptions import ASSUMPTIONS, believed
+from simulation.cost import (
+    BRIEF,
+    bill,
+    bills,
+    breaks_budget_at,
+    database_plan,
+    mean_vcpu,
+)
 from simulation.demands import SYNC, assumed_sync
 from simulation.layout import Layout
-from simulation.memory import peak_mib, pool_mib
+from simulation.memory import peak_mib, pool_mib, standing_mib
 from simulation.prices import PRICES, usd
+from simulation.providers import breaks, machine_usd, options
+from worker.errors import UsageError
 from worker.policy import POLICY, vary
 from worker.records import Sample
 
@@ -96,3 +109,70 @@ def test_peaks_of_processes_are_added_up():
     ]
 
     assert peak_mib(samples) == 200.0
+
+
+def test_a_gauged_pool_costs_its_parent_and_its_largest_child_each_time(truth, layout):
+    gauges = {"bg/parent": 40.0, "bg/child-0": 90.0, "bg/child-1": 50.0}
+    gauged = replace(truth, memory_mib=gauges)
+
+    found = standing_mib(gauged, layout)
+
+    assert found["bg"] == 40.0 + layout.pools["bg"].children * 90.0
+    assert found["rt"] == pool_mib(gauged, layout, sync=False)["rt"]
+
+
+def test_an_interval_holds_what_is_believed_of_the_users_own_api(truth, layout):
+    month = bill(truth, layout, 10_000)
+
+    low, high = month.interval
+    assert high - low > 2.0  # the API alone may take 2 to 12 USD of cores
+
+
+@pytest.mark.parametrize(("users", "plan"), [(1_000, "free"), (200_000, "pro")])
+def test_supabase_pro_is_paid_when_free_is_too_small(truth, layout, users, plan):
+    month = bill(truth, layout, users)
+
+    assert month.database == plan
+    extra = 25.0 if plan == "pro" else 0.0
+    assert month.total_usd == pytest.approx(month.platform_usd + extra)
+
+
+def test_the_first_break_of_the_budget_is_the_databases(truth, layout):
+    rows = breaks(truth, layout)
+
+    assert [row.users for row in rows] == sorted(row.users for row in rows)
+    first = rows[0]
+    assert first.usd_per_month > 25.0
+    assert database_plan(first.users - 100, believed())[0] == "free"
+    assert database_plan(first.users + 100, believed())[0] == "pro"
+
+
+def test_upstash_by_the_command_is_dear_before_the_first_user(truth, layout):
+    rows = {row.name: row.usd_by_users for row in options(truth, layout, (0, 1_000))}
+
+    assert (
+        rows["Railway, Upstash by the command"][0] > rows["Railway, its Redis"][0] + 5
+    )
+    for by_users in rows.values():
+        assert by_users[1_000] >= by_users[0]
+
+
+@pytest.mark.parametrize(
+    ("mib", "usd_a_month"), [(100, 2.32), (257, 3.80), (1024, 6.79), (2048, 11.79)]
+)
+def test_a_machine_is_the_smallest_that_holds_it(mib, usd_a_month):
+    assert machine_usd(mib) == pytest.approx(usd_a_month)
+
+
+def test_an_assumption_outside_its_own_range_is_refused():
+    row = ASSUMPTIONS["beat_mib"]
+
+    with pytest.raises(UsageError, match="beat_mib is 1"):
+        replace(row, value=1.0)
+
+
+def test_what_is_believed_lies_in_its_range():
+    drawn = believed(np.random.default_rng(1))
+
+    assert all(row.low <= drawn[name] <= row.high for name, row in ASSUMPTIONS.items())
+    assert believed()["beat_mib"] == ASSUMPTIONS["beat_mib"].value
