@@ -34,18 +34,18 @@ class Depth:
 
     users: tuple[int, ...]
     sweep_hours: int
-    trigger_hours: int
+    trigger_weeks: int
     replications: int
 
 
 FULL = Depth(
     users=tuple(range(1_000, 10_001, 1_000)),
     sweep_hours=20,
-    trigger_hours=12,
+    trigger_weeks=8,
     replications=80,
 )
 QUICK = Depth(
-    users=(1_000, 5_000, 10_000), sweep_hours=8, trigger_hours=4, replications=24
+    users=(1_000, 5_000, 10_000), sweep_hours=8, trigger_weeks=2, replications=24
 )
 COST_USERS = (0, 1_000, 5_000, 10_000, 100_000, 1_000_000)
 
@@ -99,7 +99,7 @@ def plan(
     )
     step("trying the scaling rules")
     rules = triggers(
-        calibration, policy=policy, hours=depth.trigger_hours, seed=seed, jobs=jobs
+        calibration, policy=policy, weeks=depth.trigger_weeks, seed=seed, jobs=jobs
     )
     layout = Layout.of(policy)
     first = holdouts[0]

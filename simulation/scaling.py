@@ -1,67 +1,90 @@
-"""When to add what: rules in closed form, and alarms tried on modelled hours."""
+"""Scaling rules tried on a simulated year, each week with beliefs of its own."""
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
-from scipy.special import betaincinv
 
-from simulation.assumptions import assumed
-from simulation.demands import MATCH, PUSH, Calibration
-from simulation.engine import Growth
+from simulation import kernel
+from simulation.assumptions import believed
+from simulation.capacity import ACT_AT, Storm, limits, storm_budget_s
+from simulation.days import sydney_day
+from simulation.demands import Calibration
 from simulation.layout import Layout
-from simulation.sweep import Hour, deployed, hour, platform, storm_hour
-from simulation.tables import Machine
-from simulation.workload import Happenings
-from worker.policy import POLICY, Policy, Pool
+from simulation.loop import episodes, in_the_loop, sender
+from simulation.memory import child_mib
+from simulation.prices import usd
+from simulation.rules import derivation, rules_of, validity
+from simulation.signals import signals
+from simulation.sweep import SETTLE_S, deployed, platform
+from simulation.tables import Floats, Tables
+from simulation.workload import stream, tables_of
+from worker.policy import POLICY, Policy
 from worker.policy.alarms import Alarm
 from worker.policy.objectives import LATE_PUSH_S
-from worker.records import Sample
 
-GAUGE_S = 15.0
-COLD_START_S = 60.0
-"""A container of the platform starts in 30 s to 2 min, as its documentation says."""
-COOL_DOWN_S = 180.0
-MOST_STEPS = 4
-LATE_SHARE = "late_pushes"
-"""The objective that an hour breaks when too many of its pushes are late."""
+WEEKS = 52
+DAYS = 7
+HOURS_A_MONTH = 730.0
+LOST_AFTER_S = 600.0
+"""A push that never arrived kept its rider waiting for so long: then it expires."""
 
-CANDIDATES: tuple[Alarm, ...] = (
-    Alarm(
-        name="brief_add_worker", sample="depth", label="normal", threshold=50,
-        sustain_s=300, kind="scaling", action="Add a worker (the brief's rule).",
-        reason="Brief: queue depth > 50 sustained for 5 min.",
-    ),
-    Alarm(
-        name="brief_scale_out", sample="cpu_share", label="all", threshold=0.70,
-        sustain_s=600, kind="scaling", action="Scale horizontally (the brief's rule).",
-        reason="Brief: CPU > 70 % for 10 min.",
-    ),
-    Alarm(
-        name="brief_overwhelmed", sample="depth", label="normal", threshold=100,
-        sustain_s=0, kind="scaling", action="Workers overwhelmed (the brief's rule).",
-        reason="Brief: queue depth > 100.",
-    ),
-    Alarm(
-        name="age_at_once", sample="oldest_age_s", label="normal", threshold=5,
-        sustain_s=0, kind="scaling", action="Add a child at the first late message.",
-        reason="The quickest that any reaction to waiting can be.",
-    ),
-)  # fmt: skip
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Felt:
+    """What riders felt of one day, and what a rule did in it."""
+
+    told: int
+    late: int
+    violation_minutes: int
+    slowest_s: float
+    episodes: tuple[tuple[float, float], ...]
+    fired_at: tuple[float, ...] = ()
+    ready_at: tuple[float, ...] = ()
+    added_hours: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Score:
+    """A rule at a number of users over the simulated time; ``before`` without it.
+
+    ``hit_rate``: share of the times in which pushes were late (gaps of ten minutes
+    bridged) in which it fired; None when there was none. ``false_alarms_per_week``:
+    firings outside of them. ``detected_s``: from the first late rider's delay to the
+    firing, median. ``in_time``: share of those times whose capacity came before their
+    end. ``saved``: late pushes less with the rule, as a share of all, with its 95 %
+    interval over weeks.
+    """
+
+    rule: str
+    users: int
+    days: int
+    late_before: float
+    late_after: float
+    saved: tuple[float, float]
+    violation_minutes_before: float
+    violation_minutes_after: float
+    episodes: int
+    hit_rate: float | None
+    in_time: float | None
+    detected_s: float | None
+    firings_per_week: float
+    false_alarms_per_week: float
+    child_hours_per_week: float
+    usd_per_month: float
+
+    def as_json(self) -> dict[str, Any]:
+        """The score as one flat row."""
+        return {name: _plain(getattr(self, name)) for name in self.__dataclass_fields__}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trigger:
-    """A scaling rule with its derivation and what it was worth on modelled hours.
-
-    ``hit_rate``: share of hours that broke the promise in which it fired; None when
-    none did. ``false_alarms_per_week``: of hours that kept it. ``late_before`` and
-    ``late_after``: late pushes of the storm hours without the rule, and with a child
-    added whenever it fired, ready ``COLD_START_S`` later; minutes in which a late push
-    arrived alike.
+    """A scaling rule with its derivation and what it was worth in simulated weeks:
+    hits of all users that were tried, false alarms at the fewest, late pushes at the
+    most.
     """
 
     name: str
@@ -75,304 +98,241 @@ class Trigger:
     false_alarms_per_week: float | None
     late_before: float | None = None
     late_after: float | None = None
-    violation_minutes_before: float | None = None
-    violation_minutes_after: float | None = None
-    added_child_hours_per_week: float | None = None
+    usd_per_month: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The trigger under the names of plan.json."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {name: _plain(getattr(self, name)) for name in self.__dataclass_fields__}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Storm:
-    """The design storm: 19 of 20 disruptions concern a smaller share of riders."""
-
-    share: float
-
-    @classmethod
-    def design(cls) -> "Storm":
-        """The 95 % quantile of the assumed Beta(2, 12)."""
-        share = betaincinv(assumed("storm_alpha"), assumed("storm_beta"), 0.95)
-        return cls(share=float(share))
-
-
-def drain_s(
-    calibration: Calibration, layout: Layout, cores: float, pushes: float
-) -> float:
-    """Seconds to send so many pushes: children and cores, whichever is slower."""
-    push = calibration.demands[PUSH]
-    pool = next(
-        p for p in layout.pools.values() if layout.tasks[PUSH].queue in p.queues
-    )
-    batches = max(1.0, pushes / layout.batch_size)
-    by_children = batches * push.service_s(pushes / batches) / pool.children
-    cpu_s = batches * float(np.mean(push.cpu_s)) + pushes * push.cpu_per_unit_s
-    return max(by_children, cpu_s / cores)
-
-
-def users_at(
+def scores(
     calibration: Calibration,
-    layout: Layout,
-    cores: float,
-    budget_s: float,
-    share: float,
-) -> int:
-    """The most users whose design storm is matched and sent within ``budget_s``."""
-    match = calibration.demands[MATCH]
-    low, high = 0, 100_000_000
-    while high - low > 100:
-        users = (low + high) // 2
-        pushes = users * share
-        took = match.service_s(pushes) + drain_s(calibration, layout, cores, pushes)
-        low, high = (users, high) if took <= budget_s else (low, users)
-    return low
+    *,
+    policy: Policy = POLICY,
+    users: Sequence[int] = (10_000, 100_000),
+    weeks: int = WEEKS,
+    seed: int = 1,
+    jobs: int = -1,
+    rules: Sequence[Alarm] | None = None,
+) -> list[Score]:
+    """Every rule at every number of users, on the same weeks."""
+    rules = rules_of(policy) if rules is None else rules
+    layout = Layout.of(policy)
+    pool = sender(layout)
+    usd_an_hour = (
+        child_mib(calibration, layout, pool.name) / 1024
+        * usd("railway_memory") / HOURS_A_MONTH
+    )  # fmt: skip
+    cells = [(number, week) for number in users for week in range(weeks)]
+    lived = Parallel(n_jobs=jobs)(
+        delayed(_week)(calibration, policy, number, week, seed, rules)
+        for number, week in cells
+    )
+    found = []
+    for number in users:
+        mine = [days for (n, _), days in zip(cells, lived, strict=True) if n == number]
+        for rule in rules:
+            found.append(_score(rule.name, number, mine, usd_an_hour, seed))
+    return found
 
 
 def triggers(
     calibration: Calibration,
     *,
     policy: Policy = POLICY,
-    users: Sequence[int] = (1_000, 10_000, 50_000),
-    hours: int = 12,
+    users: Sequence[int] = (10_000, 100_000),
+    weeks: int = 8,
     seed: int = 1,
     jobs: int = -1,
 ) -> list[Trigger]:
-    """The capacity rule in closed form; each scaling alarm of the policy and of the
-    brief, tried on the same storm hours and on as many ordinary ones.
-    """
-    here, layout = deployed(calibration), Layout.of(policy)
-    machine = platform(calibration, policy)
-    scaling = [alarm for alarm in policy.alarms.values() if alarm.kind == "scaling"]
-    rules = (*scaling, *CANDIDATES)
-    seen = Parallel(n_jobs=jobs)(
-        delayed(_hours)(here, layout, machine, number, storm, hours, seed, rules)
-        for number in users
-        for storm in (True, False)
+    """The capacity rule in closed form; each scaling alarm and candidate as scored."""
+    tried = scores(
+        calibration, policy=policy, users=users, weeks=weeks, seed=seed, jobs=jobs
     )
-    stormy = [each for cells in seen[::2] for each in cells]
-    ordinary = [each for cells in seen[1::2] for each in cells]
-    limit = policy.objectives[LATE_SHARE].limit
-    return [
-        _capacity(here, layout, machine),
-        *(
-            _scored(rule, here, layout, users, stormy, ordinary, limit)
-            for rule in rules
-        ),
-    ]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Tried:
-    """One hour without rules, and what each rule that fired in it made of it."""
-
-    plain: Mapping[str, float]
-    with_rule: Mapping[str, Mapping[str, float]]
-    added_child_hours: Mapping[str, float]
-
-    @property
-    def late(self) -> float:
-        """Late pushes without any rule."""
-        return self.plain["late_push_fraction"]
-
-    def measured(self, rule: str, measure: str) -> float:
-        """A measure of the hour with the rule in the loop, whether it fired or not."""
-        return self.with_rule.get(rule, self.plain)[measure]
-
-
-def first_firing(
-    alarm: Alarm, samples: Sequence[Sample], *, after: float = -np.inf
-) -> float | None:
-    """When the deployed rule first fires after an instant; None when it does not."""
-    mine = [s for s in samples if (s.name, s.label) == (alarm.sample, alarm.label)]
-    times = [sample.at for sample in mine]
-    for at in times[bisect_right(times, after) :]:
-        first = max(0, bisect_left(times, at - alarm.sustain_s) - 1)
-        recent = mine[first : bisect_right(times, at)]
-        if alarm.state(recent, now=at) == "firing":
-            return at
-    return None
-
-
-def _hours(
-    calibration: Calibration,
-    layout: Layout,
-    machine: Machine,
-    users: int,
-    storm: bool,
-    hours: int,
-    seed: int,
-    rules: Sequence[Alarm],
-) -> list[Tried]:
-    return [
-        tried(
-            rules,
-            calibration,
-            layout,
-            machine,
-            storm_hour(users, seed=seed, replication=replication, storm=storm),
-            seed=seed,
-            replication=replication,
-        )
-        for replication in range(hours)
-    ]
-
-
-def tried(
-    rules: Sequence[Alarm],
-    calibration: Calibration,
-    layout: Layout,
-    machine: Machine,
-    happenings: Happenings,
-    *,
-    seed: int,
-    replication: int,
-) -> Tried:
-    """Run an hour, and again with each rule in the loop.
-
-    A rule that fires adds a child to the sender's pool, which is ready a cold start
-    later; it may fire again after a cool-down. What happened before a change does not
-    depend on it, so running the hour again with the changes so far is the closed loop.
-    """
-
-    def run(growth: Sequence[Growth]) -> Hour:
-        return hour(
-            happenings,
-            calibration,
-            layout,
-            machine,
-            seed=seed,
-            replication=replication,
-            gauges_every_s=GAUGE_S,
-            growth=growth,
-        )
-
-    plain = run(())
-    pool = sender(layout).name
-    with_rule: dict[str, Mapping[str, float]] = {}
-    added: dict[str, float] = {}
-    for rule in rules:
-        growth: list[Growth] = []
-        seen, after = plain, -np.inf
-        while len(growth) < MOST_STEPS:
-            at = first_firing(rule, seen.samples, after=after)
-            if at is None:
-                break
-            ready_at = at + COLD_START_S
-            growth.append(Growth(at=ready_at, pool=pool, children=1))
-            after = ready_at + COOL_DOWN_S
-            if ready_at >= happenings.end_at:
-                break
-            seen = run(growth)
-        if growth:
-            with_rule[rule.name] = seen.measures
-            added[rule.name] = sum(
-                max(0.0, happenings.end_at - each.at) / 3600 for each in growth
+    layout, here = Layout.of(policy), deployed(calibration)
+    valid = f"{min(users):,} to {max(users):,} users; {validity(here, layout)}"
+    found = [_capacity(calibration, policy, valid)]
+    for rule in rules_of(policy):
+        mine = [score for score in tried if score.rule == rule.name]
+        few, many = mine[0], mine[-1]
+        bad = sum(score.episodes for score in mine)
+        hits = sum((score.hit_rate or 0.0) * score.episodes for score in mine)
+        found.append(
+            Trigger(
+                name=rule.name,
+                signal=f"{rule.sample} of {rule.label}",
+                threshold=rule.threshold,
+                sustain_s=float(rule.sustain_s),
+                action=rule.action,
+                derivation=derivation(rule, here, layout),
+                valid_for=valid,
+                hit_rate=hits / bad if bad else None,
+                false_alarms_per_week=few.false_alarms_per_week,
+                late_before=many.late_before,
+                late_after=many.late_after,
+                usd_per_month=many.usd_per_month,
             )
-    return Tried(
-        plain=plain.measures,
-        with_rule=with_rule,
-        added_child_hours=added,
-    )
+        )
+    return found
 
 
-def sender(layout: Layout) -> Pool:
-    """The pool that sends pushes."""
-    queue = layout.tasks[PUSH].queue
-    return next(pool for pool in layout.pools.values() if queue in pool.queues)
-
-
-def _capacity(calibration: Calibration, layout: Layout, machine: Machine) -> Trigger:
-    storm = Storm.design()
-    budget_s = LATE_PUSH_S - 15.0
-    cores = machine.v_eff or float(layout.children)
-    binds = users_at(calibration, layout, cores, budget_s, storm.share)
-    act = users_at(calibration, layout, cores, 0.6 * budget_s, storm.share)
+def _capacity(calibration: Calibration, policy: Policy, valid: str) -> Trigger:
+    machine = platform(calibration, policy)
+    rows = {row.name: row for row in limits(deployed(calibration), policy, machine)}
+    act, late = rows["storm drain, act"], rows["storm drain, late"]
     return Trigger(
         name="capacity_forecast",
         signal="users next month",
-        threshold=float(act),
+        threshold=float(act.users or 0),
         sustain_s=0.0,
-        action="Raise push.batch_size or push.streams, then pools.bg.children, then "
-        "vCPU; last a second replica.",
-        derivation=f"a storm that concerns {storm.share:.0%} of riders must be matched "
-        f"and sent within {budget_s:g} s of the poll that saw it (20 s less one poll "
-        f"period); acted on at 60 % of that time, late from {binds:,} users on",
-        valid_for=_valid(layout, calibration),
+        action=f"{act.action} {late.action}",
+        derivation=f"a storm that concerns {Storm.design().share:.0%} of riders must "
+        f"be matched and sent within {storm_budget_s(policy):g} s of the poll that saw "
+        f"it; acted on at {ACT_AT:.0%} of that time, late from {late.users:,} users on",
+        valid_for=valid,
         hit_rate=None,
         false_alarms_per_week=None,
     )
 
 
-def _scored(
-    alarm: Alarm,
+def _week(
     calibration: Calibration,
-    layout: Layout,
-    users: Sequence[int],
-    stormy: Sequence[Tried],
-    ordinary: Sequence[Tried],
-    limit: float,
-) -> Trigger:
-    def fired(each: Tried) -> bool:
-        return alarm.name in each.with_rule
+    policy: Policy,
+    users: int,
+    week: int,
+    seed: int,
+    rules: Sequence[Alarm],
+) -> list[dict[str, Felt]]:
+    """Seven days of one belief about the world: "" without a rule, then each rule's."""
+    beliefs = believed(stream(seed, week, "beliefs"))
+    here = deployed(calibration, beliefs)
+    layout, machine = Layout.of(policy), platform(calibration, policy)
+    days = []
+    for number in range(week * DAYS, (week + 1) * DAYS):
+        happenings = sydney_day(number, users, seed=seed, beliefs=beliefs)
+        tables = tables_of(
+            happenings, here, layout, seed=seed, replication=number, belief=week,
+            machine=machine,
+        )  # fmt: skip
+        plain = kernel.run(layout, tables)
+        seen = signals(plain, tables, layout)
+        felt = {"": _felt(plain, tables)}
+        for rule in rules:
+            looped = in_the_loop(
+                rule, layout, tables, plain, seen, children=sender(layout).children,
+                rng=stream(seed, number, "cold start"),
+            )  # fmt: skip
+            if looped.fired_at:
+                felt[rule.name] = _felt(
+                    looped.attempts, tables, fired_at=looped.fired_at,
+                    ready_at=tuple(each.at for each in looped.growth),
+                    added_hours=looped.added_hours(tables.end_at),
+                )  # fmt: skip
+        days.append(felt)
+    return days
 
-    bad = [each for each in (*stormy, *ordinary) if each.late > limit]
-    a_week = {
-        "storm": 7 * assumed("storms_per_day"),
-        "ordinary": 7 * (24 - assumed("storms_per_day")),
-    }
-    false, added = 0.0, 0.0
-    for kind, cells in (("storm", stormy), ("ordinary", ordinary)):
-        wrong = [fired(each) and each.late <= limit for each in cells]
-        hours = [each.added_child_hours.get(alarm.name, 0.0) for each in cells]
-        false += a_week[kind] * float(np.mean(wrong))
-        added += a_week[kind] * float(np.mean(hours))
-    return Trigger(
-        name=alarm.name,
-        signal=f"{alarm.sample} of {alarm.label}",
-        threshold=alarm.threshold,
-        sustain_s=float(alarm.sustain_s),
-        action=alarm.action,
-        derivation=_derivation(alarm, calibration, layout),
-        valid_for=f"{min(users):,} to {max(users):,} users; "
-        + _valid(layout, calibration),
-        hit_rate=float(np.mean([fired(each) for each in bad])) if bad else None,
-        false_alarms_per_week=false,
-        late_before=float(np.mean([each.late for each in stormy])),
-        late_after=float(
-            np.mean(
-                [each.measured(alarm.name, "late_push_fraction") for each in stormy]
-            )
-        ),
-        violation_minutes_before=float(
-            np.mean([each.plain["violation_minutes"] for each in stormy])
-        ),
-        violation_minutes_after=float(
-            np.mean([each.measured(alarm.name, "violation_minutes") for each in stormy])
-        ),
-        added_child_hours_per_week=added,
+
+def _felt(
+    attempts: kernel.Attempts,
+    tables: Tables,
+    *,
+    fired_at: tuple[float, ...] = (),
+    ready_at: tuple[float, ...] = (),
+    added_hours: float = 0.0,
+) -> Felt:
+    published, arrived = kernel.pushes(attempts, tables)
+    last = tables.end_at - SETTLE_S
+    due = published <= last
+    published, arrived = published[due], arrived[due]
+    told = sum(
+        riders
+        for at, riders in zip(tables.onset_at, tables.onset_riders, strict=True)
+        if at <= last
+    )
+    slow = arrived - published > LATE_PUSH_S
+    unheard = _unheard(tables, published, last)
+    late_from = np.concatenate([published[slow], unheard])
+    late_to = np.concatenate([arrived[slow], unheard + LOST_AFTER_S])
+    return Felt(
+        told=told,
+        late=int(slow.sum()) + max(0, told - len(published)),
+        violation_minutes=len(np.unique(late_to // 60)),
+        slowest_s=float(np.max(arrived - published, initial=0.0)),
+        episodes=tuple(episodes(late_from, late_to)),
+        fired_at=fired_at,
+        ready_at=ready_at,
+        added_hours=added_hours,
     )
 
 
-def _derivation(alarm: Alarm, calibration: Calibration, layout: Layout) -> str:
-    push = calibration.demands[PUSH]
-    service_s = push.service_s(layout.batch_size)
-    pool = next(
-        p for p in layout.pools.values() if layout.tasks[PUSH].queue in p.queues
+def _unheard(tables: Tables, published: Floats, last: float) -> Floats:
+    """Onsets of which some riders never heard, by the time they were published."""
+    onset_at = np.asarray(tables.onset_at, dtype=np.float64)
+    riders = np.asarray(tables.onset_riders)
+    at, arrivals = np.unique(published, return_counts=True)
+    heard = np.zeros(len(onset_at))
+    heard[np.searchsorted(onset_at, at)] = arrivals
+    missing: Floats = onset_at[(heard < riders) & (onset_at <= last)]
+    return missing
+
+
+def _score(
+    rule: str,
+    users: int,
+    weeks: Sequence[Sequence[Mapping[str, Felt]]],
+    usd_an_hour: float,
+    seed: int,
+) -> Score:
+    days = [day for week in weeks for day in week]
+    before = [day[""] for day in days]
+    after = [day.get(rule, day[""]) for day in days]
+    told = np.array([[day[""].told for day in week] for week in weeks]).sum(axis=1)
+    saved = np.array(
+        [sum(day[""].late - day.get(rule, day[""]).late for day in week)
+         for week in weeks]
+    )  # fmt: skip
+    picks = stream(seed, "scores").integers(len(weeks), size=(1_000, len(weeks)))
+    spread = saved[picks].sum(axis=1) / np.maximum(1, told[picks].sum(axis=1))
+    hits, in_time, false, delays, bad = 0, 0, 0, [], 0
+    for plain, looped in zip(before, after, strict=True):
+        bad += len(plain.episodes)
+        for begin, end in plain.episodes:
+            inside = [at for at in looped.fired_at if begin <= at <= end]
+            hits += bool(inside)
+            delays += [at - begin for at in inside[:1]]
+            in_time += any(begin <= at < end for at in looped.ready_at)
+        false += sum(
+            not any(begin <= at <= end for begin, end in looped.episodes)
+            and not any(begin <= at <= end for begin, end in plain.episodes)
+            for at in looped.fired_at
+        )
+    hours = sum(each.added_hours for each in after) / len(weeks)
+    fired = sum(len(each.fired_at) for each in after)
+    return Score(
+        rule=rule,
+        users=users,
+        days=len(days),
+        late_before=sum(f.late for f in before) / max(1, int(told.sum())),
+        late_after=sum(f.late for f in after) / max(1, int(told.sum())),
+        saved=(float(np.quantile(spread, 0.025)), float(np.quantile(spread, 0.975))),
+        violation_minutes_before=_mean_week(before, len(weeks)),
+        violation_minutes_after=_mean_week(after, len(weeks)),
+        episodes=bad,
+        hit_rate=hits / bad if bad else None,
+        in_time=in_time / bad if bad else None,
+        detected_s=float(np.median(delays)) if delays else None,
+        firings_per_week=fired / len(weeks),
+        false_alarms_per_week=false / len(weeks),
+        child_hours_per_week=hours,
+        usd_per_month=hours * usd_an_hour * HOURS_A_MONTH / (24 * 7),
     )
-    if alarm.sample == "depth":
-        pushes = layout.batch_size * (
-            alarm.threshold + alarm.sustain_s * pool.children / service_s
-        )
-        return (
-            f"{alarm.reason} With {pool.children} children and {service_s:.2f} s a "
-            f"batch it needs {pushes:,.0f} pushes at once: n >= D + T c / E[S] batches"
-        )
-    return alarm.reason
 
 
-def _valid(layout: Layout, calibration: Calibration) -> str:
-    children: Mapping[str, int] = {n: p.children for n, p in layout.pools.items()}
-    listed = ", ".join(f"{name} {count}" for name, count in children.items())
-    service_s = calibration.demands[PUSH].service_s(layout.batch_size)
-    return f"children {listed}; {service_s:.2f} s a batch of {layout.batch_size}"
+def _mean_week(days: Sequence[Felt], weeks: int) -> float:
+    return sum(day.violation_minutes for day in days) / weeks
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    return [_plain(each) for each in value] if isinstance(value, tuple) else value

@@ -29,10 +29,8 @@ def headline(plan: Plan) -> str:
     cost = next(
         bill for bill in plan.document["cost"]["by_users"] if bill["users"] == 1_000
     )
-    quick = plan.document["input"]["quick"]
     return (
-        ("A quick plan, of short runs: rather believe `make plan`. " if quick else "")
-        + f"Of {len(plan.comparisons)} metrics of runs that the model had not seen, "
+        f"Of {len(plan.comparisons)} metrics of runs that the model had not seen, "
         f"{counts['within']} were predicted within their threshold, "
         f"{counts['outside']} outside, {counts['inconclusive']} need longer runs. "
         f"At {top.users:,} users our layout pushes "
@@ -125,10 +123,10 @@ def swept(rows: Sequence[Mapping[str, Any]]) -> Section:
 def _triggers(rules: Sequence[Mapping[str, Any]]) -> Section:
     return Section(
         title="Predicted: when to add what",
-        says="hits: of modelled hours with more than 5 % late pushes. The platform "
-        "has no autoscaling: a rule is an alarm that says what to add. late, then: "
-        "pushes of all storm hours without the rule, and with a child added, ready a "
-        "minute after it fires.",
+        says="hits: of the times in which pushes were late, in simulated weeks. The "
+        "platform has no autoscaling: a rule is an alarm that says what to add. late, "
+        "then: pushes at the most users tried, without the rule and with a replica's "
+        "children added half a minute to two minutes after it fires.",
         columns=(
             *("rule", "signal", "above", "for s", "hits", "false/week"),
             *("late", "then"),

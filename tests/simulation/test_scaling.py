@@ -1,15 +1,31 @@
+"""Rules in the loop: when they fire, and what the capacity they ask for changes."""
+
 from dataclasses import replace
+from itertools import pairwise
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from simulation import kernel
+from simulation.assumptions import believed
+from simulation.capacity import drain_s, limits, storm_s, users_at
+from simulation.days import YEAR, sydney_day
 from simulation.demands import PUSH, SYNC, assumed_sync
 from simulation.layout import Layout
-from simulation.scaling import drain_s, first_firing, tried, users_at
+from simulation.loop import COLD_START_S, episodes, first_firing, in_the_loop
+from simulation.rules import CANDIDATES, rules_of
+from simulation.scaling import scores, triggers
+from simulation.signals import instants, signals
 from simulation.sweep import deployed, hour, platform, storm_hour, sweep
 from simulation.tables import Machine
+from simulation.workload import stream, tables_of
 from worker.policy import POLICY, vary
 from worker.policy.alarms import Alarm
 from worker.records import Sample
+
+EVERY_S = 15.0
 
 
 @pytest.fixture
@@ -25,25 +41,151 @@ def rule(**changes):
     return replace(row, **changes)
 
 
-def readings(*values, every_s=15.0):
-    return [
-        Sample(at=1_000 + k * every_s, name="depth", label="normal", value=value)
-        for k, value in enumerate(values)
-    ]
+def firing(alarm, values, **after):
+    at = 1_000 + EVERY_S * np.arange(len(values))
+    return first_firing(alarm, at, np.array(values, dtype=float), **after)
 
 
 def test_a_rule_fires_once_it_has_been_too_much_for_long_enough():
-    assert first_firing(rule(), readings(0, *[20] * 10)) == 1_000 + 15 + 60
+    assert firing(rule(), [0, *[20] * 10]) == 1_000 + 15 + 60
 
 
 def test_a_rule_does_not_fire_for_a_burst_that_is_over_in_time():
-    assert first_firing(rule(), readings(0, 20, 20, 5, 20, 20, 5)) is None
+    assert firing(rule(), [0, 20, 20, 5, 20, 20, 5]) is None
 
 
 def test_after_a_change_a_rule_is_asked_again_only_later():
-    high = readings(*[20] * 20)
+    assert firing(rule(), [20] * 20, after=1_200) == 1_210
 
-    assert first_firing(rule(), high, after=1_200) == 1_210
+
+@given(
+    values=st.lists(st.sampled_from([0.0, 10.0, 11.0, 50.0]), min_size=1, max_size=40),
+    sustain_s=st.sampled_from([0, 15, 40, 60, 300]),
+)
+@settings(max_examples=150, deadline=None)
+def test_the_loop_asks_the_deployed_rule_wherever_it_could_fire(values, sustain_s):
+    """Skipping instants that cannot fire never changes when the rule first does."""
+    alarm = rule(sustain_s=sustain_s)
+    samples = [
+        Sample(at=1_000 + EVERY_S * k, name="depth", label="normal", value=value)
+        for k, value in enumerate(values)
+    ]
+    asked = (s.at for k, s in enumerate(samples)
+             if alarm.state(samples[: k + 1], now=s.at) == "firing")  # fmt: skip
+
+    assert firing(alarm, values) == next(asked, None)
+
+
+def storm(calibration, users=100_000):
+    layout, machine = Layout.of(POLICY), Machine(v_eff=8.0, parent_s=0.004)
+    slow = replace(calibration.demands[PUSH], io_per_unit_s=0.02)
+    calibration = replace(calibration, demands={**calibration.demands, PUSH: slow})
+    tables = tables_of(
+        storm_hour(users, seed=1, replication=0), calibration, layout, machine=machine
+    )
+    return layout, tables
+
+
+def looped(alarm, layout, tables):
+    plain = kernel.run(layout, tables)
+    seen = signals(plain, tables, layout)
+    return plain, in_the_loop(
+        alarm, layout, tables, plain, seen, children=3, rng=stream(1, "cold")
+    )
+
+
+def test_children_that_a_rule_adds_make_a_long_storm_shorter(calibration):
+    """In the loop: the rule fires, children come a minute later, pushes are sooner."""
+    layout, tables = storm(calibration)
+
+    plain, with_rule = looped(rule(threshold=5, sustain_s=0), layout, tables)
+
+    (published, before), (_, after) = (
+        kernel.pushes(each, tables) for each in (plain, with_rule.attempts)
+    )
+    assert after.max() < before.max() - 60
+    first, added = with_rule.fired_at[0], with_rule.growth[0]
+    assert first + COLD_START_S[0] <= added.at <= first + COLD_START_S[1]
+    # What happened before they came is what happened anyway.
+    sooner = np.sort(before)[np.sort(before) < added.at]
+    assert np.sort(after)[: len(sooner)] == pytest.approx(sooner)
+    # Too late for most riders all the same: what a reaction cannot mend.
+    slow = [(times - published > 20).mean() for times in (before, np.sort(after))]
+    assert slow[1] > 0.8 * slow[0] > 0
+
+
+def test_a_rule_that_never_fires_changes_nothing(calibration):
+    layout, tables = storm(calibration)
+
+    plain, with_rule = looped(rule(threshold=1e9), layout, tables)
+
+    assert with_rule.attempts is plain
+    assert not with_rule.fired_at
+    assert with_rule.added_hours(tables.end_at) == 0
+
+
+def test_signals_say_what_waits(calibration):
+    layout, tables = storm(calibration)
+    attempts = kernel.run(layout, tables)
+
+    seen, at = signals(attempts, tables, layout), instants(tables)
+
+    worst = int(np.argmax(seen["depth", "normal"]))
+    waiting = attempts.of(PUSH) & (attempts.enqueued_at <= at[worst])
+    waiting &= ~(attempts.started_at <= at[worst])
+    assert seen["depth", "normal"][worst] >= waiting.sum() > 100
+    oldest = at[worst] - attempts.enqueued_at[waiting].min()
+    assert seen["oldest_age_s", "normal"][worst] == pytest.approx(oldest, abs=15)
+    assert seen["drain_s", "normal"][worst] > 30
+    assert 0.9 < seen["busy_share", "bg"].max() <= 1.0 + 1e-9
+    assert 0 < seen["cpu_share", "all"].max() <= 1.0 + 1e-9
+
+
+def test_episodes_bridge_short_gaps():
+    begun, ended = np.array([0.0, 500.0, 5_000.0]), np.array([50.0, 560.0, 5_100.0])
+
+    assert episodes(begun, ended) == [(0.0, 560.0), (5_000.0, 5_100.0)]
+
+
+def test_a_year_of_days_has_what_is_believed_of_it():
+    beliefs = believed()
+    days = [sydney_day(k, 10_000, seed=1, beliefs=beliefs) for k in range(YEAR)]
+
+    assert all(b.start_at == a.end_at for a, b in pairwise(days))
+    hours = {round((day.end_at - day.start_at) / 3600) for day in days}
+    assert hours == {23, 24, 25}  # the clocks change twice
+    storms = [n for day in days for _, n in day.onsets if n > 100]
+    expected = YEAR * 1.5 * (5 + 2 * beliefs["weekend_share"]) / 7
+    assert len(storms) == pytest.approx(expected, rel=0.15)
+    assert np.mean(storms) == pytest.approx(1_430, rel=0.15)
+    more = sydney_day(3, 20_000, seed=1, beliefs=beliefs)
+    assert [at for at, _ in more.onsets] == [at for at, _ in days[3].onsets]
+
+
+def test_every_rule_is_scored_on_the_same_weeks(calibration):
+    found = scores(
+        calibration, users=(60_000,), weeks=2, jobs=1,
+        rules=[*CANDIDATES, rule(name="always", threshold=0, sample="busy_share",
+                                 label="bg", sustain_s=0)],
+    )  # fmt: skip
+    by_name = {score.rule: score for score in found}
+
+    assert len({score.late_before for score in found}) == 1
+    assert by_name["brief_scale_out"].firings_per_week == 0  # pushes need no CPU
+    always = by_name["always"]
+    assert always.false_alarms_per_week > 10
+    assert always.late_after < always.late_before
+    assert always.usd_per_month > by_name["oldest_age"].usd_per_month >= 0
+    assert always.saved[0] <= always.late_before - always.late_after <= always.saved[1]
+
+
+def test_triggers_name_the_alarms_of_the_policy(calibration):
+    found = {t.name: t for t in triggers(calibration, users=(5_000,), weeks=1, jobs=1)}
+
+    assert list(found) == ["capacity_forecast", *(r.name for r in rules_of(POLICY))]
+    for alarm in rules_of(POLICY):
+        assert found[alarm.name].threshold == alarm.threshold
+        assert found[alarm.name].action == alarm.action
 
 
 def test_a_storm_drains_at_the_speed_of_children_or_of_cores(truth):
@@ -62,37 +204,29 @@ def test_the_capacity_rule_binds_where_its_own_drain_says(truth):
 
     most = users_at(truth, layout, 2.0, 5.0, 0.3)
 
-    match = truth.demands["alert_matcher"]
-    took = match.service_s(most * 0.3) + drain_s(truth, layout, 2.0, most * 0.3)
-    assert took == pytest.approx(5.0, abs=0.1)
+    assert storm_s(truth, layout, 2.0, most * 0.3) == pytest.approx(5.0, abs=0.1)
 
 
-def test_children_that_a_rule_adds_make_a_long_storm_shorter(calibration):
-    """In the loop: the rule fires, a child comes a minute later, pushes are sooner."""
-    layout, machine = Layout.of(POLICY), Machine(v_eff=8.0, parent_s=0.004)
-    slow = replace(calibration.demands[PUSH], io_per_unit_s=0.02)
-    calibration = replace(calibration, demands={**calibration.demands, PUSH: slow})
+def test_limits_come_in_the_order_in_which_they_bind(truth):
+    found = limits(truth, POLICY, Machine(v_eff=2.0))
 
-    seen = tried(
-        [rule(threshold=5, sustain_s=0), rule(name="never", threshold=10**9)],
-        calibration, layout, machine,
-        storm_hour(100_000, seed=1, replication=0), seed=1, replication=0,
-    )  # fmt: skip
-
-    assert set(seen.with_rule) == {"rule"}
-    assert seen.measured("rule", "p99_push_s") < seen.plain["p99_push_s"]
-    assert seen.measured("never", "p99_push_s") == seen.plain["p99_push_s"]
-    # Too late for most riders all the same: what a reaction cannot mend.
-    assert seen.measured("rule", "late_push_fraction") > 0.9 * seen.late
-    assert seen.added_child_hours["rule"] > 0
+    users = [row.users for row in found if row.users is not None]
+    assert users == sorted(users)
+    assert "push.queue_limit" in " ".join(row.derivation for row in found)
 
 
-def test_an_hour_is_the_same_for_every_layout_but_for_the_layout(calibration):
+def test_an_hour_is_the_same_for_every_layout_but_for_the_layout():
     happenings = [storm_hour(5_000, seed=1, replication=2) for _ in range(2)]
 
     assert happenings[0] == happenings[1]
     more = storm_hour(10_000, seed=1, replication=2)
     assert [at for at, _ in more.onsets] == [at for at, _ in happenings[0].onsets]
+
+
+def test_as_many_storms_are_throttled_as_is_assumed():
+    hours = [storm_hour(5_000, seed=1, replication=k) for k in range(20)]
+
+    assert sum(bool(each.windows) for each in hours) == 5
 
 
 def test_more_riders_are_never_told_sooner(calibration):
