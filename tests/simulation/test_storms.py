@@ -1,0 +1,116 @@
+"""Storm hours in the kernel: stages add up, causes matter, the cheapest is cheapest."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from simulation.demands import SYNC, assumed_sync
+from simulation.outages import breaker_asks, outage, retrying
+from simulation.recycling import recycled
+from simulation.storms import (
+    CAUSES,
+    STAGES,
+    anatomy,
+    causes,
+    cheapest,
+    grid,
+    sensitivity,
+    storms,
+    waiting,
+)
+from worker.policy import POLICY, vary
+
+
+@pytest.fixture
+def calibration(truth):
+    return replace(truth, demands={**truth.demands, SYNC: assumed_sync()})
+
+
+def test_the_stages_of_a_push_add_up_to_its_time(calibration):
+    told = storms(calibration, 20_000, hours=3)
+
+    assert told.stages.shape[1] == len(STAGES)
+    assert told.stages.min() >= 0
+    assert told.stages.sum(axis=1) == pytest.approx(told.took_s)
+    until_the_poll = told.stages[:, 0]
+    assert until_the_poll.max() < 16
+    assert {row["stage"] for row in waiting(calibration, 5_000, hours=1)} == {*STAGES}
+
+
+def test_without_a_throttling_apns_fewer_pushes_are_late(calibration):
+    rows = {r["without"]: r for r in causes(calibration, 20_000, hours=12)}
+
+    assert set(rows) == {"(as it is)", *CAUSES}
+    assert rows["APNs throttling"]["late"] < rows["(as it is)"]["late"]
+    assert rows["handing over"]["p95_s"] <= rows["(as it is)"]["p95_s"] + 1e-9
+
+
+def test_the_widest_swing_comes_first(calibration):
+    rows = sensitivity(calibration, 20_000, hours=6)
+
+    swings = [abs(row["late_at_high"] - row["late_at_low"]) for row in rows]
+    assert swings == sorted(swings, reverse=True)
+    assert swings[0] > 0
+    assert len({row["late"] for row in rows}) == 1
+
+
+def test_more_children_cost_more_and_are_never_later(calibration):
+    rows = grid(calibration, [60_000], [1, 3, 9], days=3, jobs=1)
+
+    assert np.all(np.diff([row["usd_per_month"] for row in rows]) > 0)
+    assert np.all(np.diff([row["late"] for row in rows]) <= 1e-9)
+
+
+def test_the_cheapest_keeps_the_promise_or_says_that_none_does():
+    row = {"users": 1, "usd_per_month": 5.0, "late": 0.01, "p95_s": 12.0}
+    dear, late = {**row, "usd_per_month": 9.0}, {**row, "late": 0.3, "p95_s": 60.0}
+
+    assert cheapest([dear, row, {**late, "usd_per_month": 1.0}]) == [
+        {**row, "kept": True}
+    ]
+    assert cheapest([late]) == [{**late, "kept": False}]
+
+
+def test_a_storm_is_seen_from_its_first_second(calibration):
+    storm = anatomy(calibration, 200_000, replication=5)
+
+    assert storm.depth[0] < storm.depth.max()
+    assert storm.age_s.max() > 5
+    assert "oldest_age fires" in storm.marks
+    assert storm.marks["earliest capacity"] == pytest.approx(
+        30 + min(at for name, at in storm.marks.items() if name.endswith("fires"))
+    )
+
+
+def test_retries_ask_more_and_see_no_sooner(calibration):
+    plain, eager = (
+        outage(calibration, policy, away_s=300.0)
+        for policy in (POLICY, retrying(POLICY, 3, 600))
+    )
+
+    assert plain.attempts == pytest.approx(300 / 15, abs=1)
+    assert eager.attempts > 2 * plain.attempts
+    assert eager.blind_s == pytest.approx(plain.blind_s, abs=20)
+    assert plain.blind_s > 250
+
+
+def test_the_breaker_asks_ever_more_seldom_up_to_its_cap():
+    asked = breaker_asks(POLICY, 3_600.0)
+
+    apart = np.diff(asked)
+    tick_s = POLICY.tasks["gtfs_rt_poller"].tick.period_s
+    closed = POLICY.realtime.breaker_failures - 1
+    assert (apart[:closed] == tick_s).all()
+    assert (np.diff(apart[closed:]) >= 0).all()
+    assert apart.max() == POLICY.realtime.breaker_open_max_s
+
+
+def test_recycling_twice_as_often_replaces_twice_as_often(calibration):
+    path = "pools.bg.max_tasks_per_child"
+    often, seldom = (
+        recycled(calibration, vary(POLICY, path, n), users=1_000) for n in (50, 100)
+    )
+
+    assert often["replacements"] == pytest.approx(2 * seldom["replacements"], rel=0.1)
+    assert often["away_share"] < 0.01
