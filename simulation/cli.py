@@ -261,6 +261,37 @@ def validate(
 
 
 @door.command()
+def scaling(
+    weeks: Annotated[int, typer.Option(help="Simulated weeks a rule is tried.")] = 52,
+    hours: Annotated[int, typer.Option(help="Storm hours a cell.")] = 40,
+    out: Annotated[
+        Path | None, typer.Option(help="Else simulation/scaling.json.")
+    ] = None,
+    seed: Seed = 1,
+    json_: Json = False,
+) -> None:
+    """Try every scaling rule on a simulated year; SCALING.md reads what it leaves."""
+    from simulation import results
+
+    if weeks < 1 or hours < 1:
+        raise UsageError("--weeks and --hours are 1 or more")
+    begun = time.monotonic()
+
+    def step(what: str) -> None:
+        sys.stderr.write(f"[{time.monotonic() - begun:5.1f} s] {what}\n")
+
+    document = results.make(weeks=weeks, hours=hours, seed=seed, step=step)
+    path = results.write(document, out or results.RESULTS)
+    step(f"{path.name} written; 'make docs' puts it into SCALING.md")
+    hidden = ("days", "saved", "episodes", "firings_per_week")
+    shown = [
+        {name: value for name, value in row.items() if name not in hidden}
+        for row in document["scores"]
+    ]
+    _say(document["scores"] if json_ else shown, json_)
+
+
+@door.command()
 def table(
     name: Annotated[str, typer.Argument(help="Name of a table.")],
     json_: Json = False,

@@ -74,6 +74,12 @@ class Calibration:
     complaints: tuple[str, ...] = ()
     apns_rtt_s: float | None = None
 
+    @property
+    def blind_share(self) -> float:
+        """Measured share of polls that brought no news though there was some."""
+        blind, judged = self.blind
+        return blind / judged if judged else 0.0
+
     def as_json(self) -> dict[str, Any]:
         """The calibration in short: means, counts, slopes."""
         return {

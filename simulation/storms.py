@@ -109,6 +109,7 @@ def _told(
             happenings, calibration, layout, seed=seed, replication=replication,
             belief=0, machine=machine,
         )  # fmt: skip
+        tables = replace(tables, blind=calibration.blind_share)
         attempts = kernel.run(layout, tables)
         published, arrived = kernel.pushes(attempts, tables)
         due = published <= tables.end_at - SETTLE_S

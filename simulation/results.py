@@ -1,0 +1,158 @@
+"""What ``python -m simulation scaling`` found: computed in minutes, kept as a file.
+
+SCALING.md, its tables and the notebooks read the file; nobody edits it. It names what
+it was made from, so that a calibration, a limit or an assumption that has changed since
+is noticed.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from simulation.assumptions import ASSUMPTIONS
+from simulation.calibration import calibrate
+from simulation.capacity import limits
+from simulation.demands import PUSH, Calibration
+from simulation.kept import FULL, kept
+from simulation.layout import Layout
+from simulation.rules import derivation, rules_of, validity
+from simulation.scaling import scores
+from simulation.storms import causes, cheapest, grid, sensitivity, waiting
+from simulation.sweep import deployed, platform
+from worker.errors import UsageError
+from worker.policy import POLICY, Policy
+
+RESULTS = Path(__file__).resolve().with_name("scaling.json")
+USERS = (10_000, 100_000)
+GRID_USERS = (1_000, 3_000, 10_000, 30_000, 100_000)
+CHILDREN = (1, 2, 3, 4, 6, 12)
+Step = Callable[[str], None]
+
+
+def found() -> dict[str, Any]:
+    """The kept results; raises UsageError when there are none."""
+    if not RESULTS.exists():
+        raise UsageError(
+            "there is no simulation/scaling.json; "
+            "'python -m simulation scaling' makes it"
+        )
+    document: dict[str, Any] = json.loads(RESULTS.read_text())
+    return document
+
+
+def base() -> Calibration:
+    """The kept run that everything here is derived from, as if its stand-in for Apple
+    had answered at once: how far Apple is, is an assumption of its own.
+    """
+    run = kept("calibration", FULL)[0]
+    calibration = calibrate(run, strict=False)
+    rtt_s = float((run.about.get("input") or {}).get("apns_rtt_ms", 0.0)) / 1e3
+    push = calibration.demands[PUSH]
+    near = replace(push, io_s=tuple(max(0.0, io_s - rtt_s) for io_s in push.io_s))
+    return replace(calibration, demands={**calibration.demands, PUSH: near})
+
+
+def fingerprint(calibration: Calibration, policy: Policy = POLICY) -> dict[str, str]:
+    """What results depend on, each as a short hash: to see which of them has moved."""
+    layout = Layout.of(policy)
+    parts = {
+        "calibration": calibration.as_json(),
+        "policy": [
+            repr(sorted(layout.tasks.items())),
+            repr(sorted(layout.pools.items())),
+            layout.batch_size,
+            layout.streams,
+            repr(rules_of(policy)),
+        ],
+        "assumptions": repr(sorted(ASSUMPTIONS.items())),
+    }
+    return {
+        name: hashlib.sha256(json.dumps(part).encode()).hexdigest()[:12]
+        for name, part in parts.items()
+    }
+
+
+def make(
+    *, weeks: int, hours: int, seed: int = 1, jobs: int = -1,
+    step: Step = lambda _: None,
+) -> dict[str, Any]:  # fmt: skip
+    """Everything that SCALING.md says, from the kept calibration run."""
+    calibration = base()
+    most = USERS[-1]
+    how: dict[str, Any] = {"hours": hours, "seed": seed}
+    step(f"every rule in the loop over {weeks} weeks at {_listed(USERS)} users")
+    scored = scores(calibration, users=USERS, weeks=weeks, seed=seed, jobs=jobs)
+    step(f"{hours} storm hours: where riders wait, and what it hangs on")
+    here = deployed(calibration)
+    layout = Layout.of(POLICY)
+    document = {
+        "calibration": calibration.run,
+        "made_from": fingerprint(calibration),
+        "seed": seed,
+        "weeks": weeks,
+        "hours": hours,
+        "users": list(USERS),
+        "valid_for": validity(here, layout),
+        "scores": [score.as_json() for score in scored],
+        "rules": [
+            {
+                "name": rule.name,
+                "sample": rule.sample,
+                "label": rule.label,
+                "threshold": rule.threshold,
+                "sustain_s": rule.sustain_s,
+                "action": rule.action,
+                "derivation": derivation(rule, here, layout),
+            }
+            for rule in rules_of(POLICY)
+        ],
+        "limits": limit_rows(calibration),
+        "waiting": [
+            row for users in USERS for row in waiting(calibration, users, **how)
+        ],
+        "causes": [row for users in USERS for row in causes(calibration, users, **how)],
+        "sensitivity": sensitivity(calibration, most, **how),
+    }
+    step(f"{len(CHILDREN)} numbers of children, in batches and one by one")
+    batched = grid(calibration, GRID_USERS, CHILDREN, seed=seed, jobs=jobs)
+    single = grid(
+        calibration, GRID_USERS[:3], CHILDREN, batch_size=1, seed=seed, jobs=jobs
+    )
+    document["grid"] = [*batched, *single]
+    document["cheapest"] = [
+        {**row, "batches": "batched" if rows is batched else "one by one"}
+        for rows in (batched, single)
+        for row in cheapest(rows)
+    ]
+    rounded: dict[str, Any] = _rounded(document)
+    return rounded
+
+
+def limit_rows(calibration: Calibration) -> list[dict[str, Any]]:
+    """What binds at how many users, from the first on."""
+    here, machine = deployed(calibration), platform(calibration)
+    return [
+        {name: getattr(row, name) for name in row.__dataclass_fields__}
+        for row in limits(here, POLICY, machine)
+    ]
+
+
+def write(document: dict[str, Any], path: Path = RESULTS) -> Path:
+    """Keep the results."""
+    path.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
+    return path
+
+
+def _listed(numbers: tuple[int, ...]) -> str:
+    return ", ".join(f"{number:,}" for number in numbers)
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _rounded(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_rounded(each) for each in value]
+    return float(f"{value:.6g}") if isinstance(value, float) else value
