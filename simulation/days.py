@@ -37,7 +37,7 @@ def sydney_day(
     Riders who are told of ordinary delays follow the day's travel. Disruptions are a
     Poisson number; each concerns a share of all riders, Beta distributed, at once: the
     worst that a share can do. A few days a year the whole network stops. The same
-    number is the same day whatever the users, and whatever runs it.
+    number is the same day for the same users, whatever runs it.
     """
     rng = stream(seed, number, "day")
     today = FIRST + timedelta(days=number)

@@ -1,6 +1,6 @@
 import pytest
 
-from simulation import kept
+from simulation import kept, results
 from simulation.documents import TABLES, markdown
 from worker.errors import UsageError
 
@@ -26,7 +26,7 @@ def test_cost_covers_nobody_to_a_million(make_run, monkeypatch):
 
 
 def test_without_a_kept_run_one_sentence_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(kept, "RUNS", tmp_path)
+    monkeypatch.setattr(results, "FULL", tmp_path)
 
     with pytest.raises(UsageError, match="no calibration run is kept"):
         TABLES["cost"]()
