@@ -76,7 +76,7 @@ def test_the_loop_asks_the_deployed_rule_wherever_it_could_fire(values, sustain_
     assert firing(alarm, values) == next(asked, None)
 
 
-def storm(calibration, users=100_000):
+def storm(calibration, users=500_000):
     layout, machine = Layout.of(POLICY), Machine(v_eff=8.0, parent_s=0.004)
     slow = replace(calibration.demands[PUSH], io_per_unit_s=0.02)
     calibration = replace(calibration, demands={**calibration.demands, PUSH: slow})
