@@ -66,12 +66,14 @@ _WITHOUT_TIMETABLE = {
 }
 
 # One matcher at a time. Its joins are of a few thousand rows with many favorites, which
-# hashing reads once; the planner, who cannot know, would sort them.
+# hashing reads once; the planner, who cannot know, would sort them. What he fears it
+# costs would also have it compiled, which takes longer than it runs.
 PREPARE = """
 select
     pg_advisory_xact_lock(%(lock)s),
     set_config('work_mem', %(work_mem)s, true),
-    set_config('enable_mergejoin', 'off', true)
+    set_config('enable_mergejoin', 'off', true),
+    set_config('jit', 'off', true)
 """
 
 _STATEMENT = """
@@ -140,6 +142,24 @@ at_stop as (
 place as materialized (
     select p.*, p.stop_id as place from at_stop p{stations}
 ),
+-- Favorites of a stop that something happens at, at some time near their window: few,
+-- where the planner would hash all there are.
+near as materialized (
+    select
+        f.user_id, f.route_id, f.stop_id, f.from_minute, f.until_minute, f.weekdays,
+        f.threshold_s
+    from (
+        select place, min(from_minute) as opens, max(to_minute) as closes
+        from place
+        group by place
+    ) p
+    join app.favorites f on f.stop_id = p.place
+    where f.to_stop_id is null and f.trip_id is null and (
+        f.from_minute <= p.closes and p.opens < f.until_minute
+        or f.from_minute <= p.closes + 1440 and p.opens + 1440 < f.until_minute
+        or f.from_minute <= p.closes - 1440 and p.opens - 1440 < f.until_minute
+    )
+),
 candidate as (
     select f.user_id, p.n, p.stop_id, p.expected_at, p.from_minute, false as by_trip
     from line p
@@ -154,21 +174,30 @@ candidate as (
     union all
     select f.user_id, p.n, p.stop_id, p.expected_at, p.from_minute, false
     from place p
-    join app.favorites f on f.stop_id = p.place
-    where f.to_stop_id is null and f.trip_id is null
-        and (f.route_id is null or f.route_id = p.route_id or p.route_id = '')
-        and {in_window} and {worth_it}
+    join near f on f.stop_id = p.place and f.route_id = p.route_id
+    where {in_window} and {worth_it}
+    union all
+    select f.user_id, p.n, p.stop_id, p.expected_at, p.from_minute, false
+    from place p
+    join near f on f.stop_id = p.place
+    where f.route_id is null and {in_window} and {worth_it}
+    union all
+    select f.user_id, p.n, p.stop_id, p.expected_at, p.from_minute, false
+    from place p
+    join near f on f.stop_id = p.place
+    where p.route_id = '' and f.route_id is not null and {in_window} and {worth_it}
     union all
     select f.user_id, p.n, p.stop_id, p.expected_at, p.from_minute, true
     from whole p
-    join app.favorites f on f.trip_id = p.trip_id
+    join (select * from app.favorites where trip_id is not null offset 0) f
+        on f.trip_id = p.trip_id
     where (f.stop_id is null or f.stop_id = p.stop_id or p.kind <> 'delay')
         and {in_window} and {worth_it}{ways}
 ),
 about as (
     select
         c.user_id, c.n, c.stop_id, c.expected_at, c.by_trip, s.kind, s.route_id,
-        s.trip_id, s.service_date, s.delay_s,
+        s.trip_id, s.service_date, s.delay_s, s.published_at, s.alert,
         width_bucket(s.delay_s, %(buckets)s::int[]) as bucket,
         case
             when s.kind = 'alert' then 'alert ' || (
@@ -247,17 +276,16 @@ inserted as (
         due_at, hinted_at
     )
     select
-        r.user_id, r.device_id, s.kind, s.route_id, r.stop_id, s.trip_id,
-        s.service_date, s.delay_s, to_timestamp(r.expected_at),
-        (%(alerts)s::jsonb[])[s.alert + 1], r.collapse_id, r.bucket,
-        to_timestamp(s.published_at - %(offset_s)s), %(real)s,
+        r.user_id, r.device_id, r.kind, r.route_id, r.stop_id, r.trip_id,
+        r.service_date, r.delay_s, to_timestamp(r.expected_at),
+        (%(alerts)s::jsonb[])[r.alert + 1], r.collapse_id, r.bucket,
+        to_timestamp(r.published_at - %(offset_s)s), %(real)s,
         least(
             %(real)s + %(expiry_s)s * interval '1 second',
             to_timestamp(r.expected_at - %(offset_s)s)
         ),
         %(real)s, %(real)s
     from ranked r
-    join said s using (n)
     where r.place <= %(cap)s
     on conflict on constraint told_once do nothing
     returning id
