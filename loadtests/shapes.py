@@ -20,21 +20,13 @@ class ScenarioShape(LoadTestShape):
     use_common_options = True
 
     def reset_time(self) -> None:
-        """Locust's word for: a test begins."""
+        """Locust's word for: a test begins. Ticks may come while this waits."""
         super().reset_time()
         self.begun = False
-        if self.runner is None:
-            return
-        try:
-            begin(self.runner.environment)
-            self.begun = True
-        except WorkerError as error:
-            sys.stderr.write(f"{error}\n")
-            self.runner.environment.process_exit_code = 2
 
     def tick(self) -> tuple[int, float, list[type[User]] | None] | None:
-        """The stage of this second; None ends the run."""
-        if not self.begun:
+        """The stage of this second; None ends the run. The first one begins it."""
+        if not self.begun and not self._begin():
             return None
         run = RunUser.field.assignment
         now = stage(run.scenario, time.time() - run.starts_at)
@@ -47,3 +39,15 @@ class ScenarioShape(LoadTestShape):
             Reader.fixed_count = now.readers
             classes.append(Reader)
         return now.total, now.spawn_rate, classes
+
+    def _begin(self) -> bool:
+        if self.runner is None:
+            return False
+        environment = self.runner.environment
+        try:
+            begin(environment)
+            self.begun = True
+        except WorkerError as error:
+            sys.stderr.write(f"{error}\n")
+            environment.process_exit_code = 2
+        return self.begun

@@ -1,0 +1,31 @@
+"""Locust by itself, without a door of ours, in the stand-in world."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+RIG = (sys.executable, "-m", "loadtests", "rig", "--")
+LOCUST = (sys.executable, "-m", "locust", "-f", "loadtests/locustfile.py")
+
+
+@pytest.mark.timeout(120)
+def test_plain_locust_puts_its_riders_there_and_lets_them_wait() -> None:
+    said = []
+    with subprocess.Popen(
+        [*RIG, *LOCUST, "--headless", "-u", "5", "-t", "70s", "--only-summary"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    ) as running:
+        assert running.stderr is not None
+        for line in running.stderr:
+            said.append(line)
+            if "All users spawned" in line:
+                running.send_signal(signal.SIGINT)
+
+    assert '"Commuter": 5' in "".join(said), said
