@@ -114,8 +114,8 @@ class Scenario:
             )
         if self.onsets < 1:
             raise UsageError(
-                f"scenario {self.name} lasts {self.duration_s:g} s, too short for one "
-                f"onset: it needs more than {self.warm_up_s + self.settle_s:g} s"
+                f"{self.duration_s:g} s are too short for one onset: a run needs more "
+                f"than {self.warm_up_s + self.settle_s:g} s"
             )
         if self.onsets > self.lines:
             raise UsageError(
