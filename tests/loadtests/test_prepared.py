@@ -12,7 +12,7 @@ from loadtests.publisher import groups_of
 from loadtests.riders import settle_in
 from simulation.scenario import Scenario
 from worker.clients import postgres
-from worker.notifications import outbox
+from worker.notifications import outbox, sweep
 from worker.policy import POLICY
 
 SCENARIO = Scenario(
@@ -43,7 +43,7 @@ def test_each_groups_rows_are_due_at_its_instant_and_left_alone_before(
         due = outbox.due(db, now=middle + 0.001, limit=10_000)
     with postgres.connect(database.url, "upkeep", policy=POLICY) as db:
         # A message is published when a row becomes due: the sweep gives it its time.
-        hinted = outbox.forgotten_by_messages(db, POLICY.push, now=middle)
+        hinted = sweep.forgotten_by_messages(db, POLICY.push, now=middle)
 
     assert len(groups) > 20
     assert early == []
