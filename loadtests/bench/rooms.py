@@ -68,11 +68,18 @@ def _loadtests(given: Given) -> Iterator[Row]:
     yield from loadtests.rows(given.say)
 
 
+def _simulation(given: Given) -> Iterator[Row]:
+    from loadtests.bench import simulation
+
+    yield from simulation.rows(given.say)
+
+
 ROOMS: Mapping[str, Room] = {
     "timetable": _timetable,
     "realtime": _realtime,
     "notifications": _notifications,
     "loadtests": _loadtests,
+    "simulation": _simulation,
 }
 
 
