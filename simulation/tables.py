@@ -98,16 +98,17 @@ class Stream:
         """The demand of an attempt at the task's ``number``-th message; ``cold`` when
         its process makes the first one.
         """
-        rows = self._rows
-        size = len(rows)
-        io_s, cpu_s, rss_mib, fails = rows[(number + attempt * RETRY_STRIDE) % size]
+        row = self._rows[(number + attempt * RETRY_STRIDE) % len(self._rows)]
+        if not units and not cold and not self.poison:
+            return row
         return Demand(
-            io_s + units * self.io_per_unit_s + cold * self.cold_s,
-            cpu_s + units * self.cpu_per_unit_s,
-            rss_mib,
-            fails,
-            self.deaf,
-            self.poison > 0 and float(self.chance[number % size]) > 1 - self.poison,
+            row.io_s + units * self.io_per_unit_s + cold * self.cold_s,
+            row.cpu_s + units * self.cpu_per_unit_s,
+            row.rss_mib,
+            row.fails,
+            row.deaf,
+            self.poison > 0
+            and float(self.chance[number % len(self)]) > 1 - self.poison,
         )
 
     def lag(self, number: int, attempt: int) -> float:
@@ -121,9 +122,14 @@ class Stream:
     # Python numbers: an engine in Python reads a list five times faster.
 
     @cached_property
-    def _rows(self) -> list[tuple[float, float, float, bool]]:
+    def _rows(self) -> list[Demand]:
+        """The demands of messages without units, on a child that is warm."""
         columns = (self.io_s, self.cpu_s, self.rss_mib, self.chance < self.failure)
-        return list(zip(*(column.tolist() for column in columns), strict=True))
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        return [
+            Demand(io_s, cpu_s, rss_mib, fails, self.deaf)
+            for io_s, cpu_s, rss_mib, fails in rows
+        ]
 
     @cached_property
     def _lags(self) -> list[float]:

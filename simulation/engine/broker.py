@@ -49,7 +49,8 @@ class Broker:
         if pool is None:
             self._queues[queue].append(message)
         else:
-            self._turn(pool.queues, queue)
+            if self._in_turn:
+                _turn(pool.queues, queue)
             pool.accept(message)
         return True
 
@@ -85,7 +86,8 @@ class Broker:
             for queue in queues:
                 waiting = self._queues[queue]
                 if waiting:
-                    self._turn(queues, queue)
+                    if self._in_turn:
+                        _turn(queues, queue)
                     return waiting.popleft()
         return None
 
@@ -115,11 +117,12 @@ class Broker:
                 first, since = pool, pool.waiting_since
         return first
 
-    def _turn(self, queues: "deque[str]", served: str) -> None:
-        if self._in_turn:
-            queues.remove(served)
-            queues.append(served)
-
     def _uncover(self, message: Message) -> None:
         self._hidden -= 1
         self.restore(message)
+
+
+def _turn(queues: "deque[str]", served: str) -> None:
+    """The queue served goes to the end."""
+    queues.remove(served)
+    queues.append(served)

@@ -106,13 +106,13 @@ class Child:
             if not late:
                 pool.acknowledge()
             self._behaviours.begin(message)
+            name = message.task.name
+            cold = name not in self._tried
             demand = stream.demand(
-                message.number,
-                message.attempt,
-                message.units,
-                cold=message.task.name not in self._tried,
+                message.number, message.attempt, message.units, cold=cold
             )
-            self._tried.add(message.task.name)
+            if cold:
+                self._tried.add(name)
             demand = self._behaviours.hampered(message, demand)
             if late:
                 self._settling.watch(message)

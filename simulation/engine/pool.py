@@ -68,9 +68,9 @@ class Pool:
 
     def wants(self, queue: str) -> bool:
         """Whether it would take a message of ``queue`` now."""
-        return (
-            bool(self._idle or self._has_room) and queue in self.queues and self.taking
-        )
+        if not self._idle and not (self._prefetch and self._has_room):
+            return False
+        return queue in self.queues and self.taking
 
     def accept(self, message: Message) -> None:
         """Give the message to the child that has been idle longest, or keep it."""

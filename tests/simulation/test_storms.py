@@ -91,7 +91,8 @@ def test_retries_ask_more_and_see_no_sooner(calibration):
 
     assert plain.attempts == pytest.approx(300 / 15, abs=1)
     assert eager.attempts > 2 * plain.attempts
-    assert eager.blind_s == pytest.approx(plain.blind_s, abs=20)
+    # The breaker counts each of them, and opens for longer.
+    assert eager.blind_s >= plain.blind_s - 20
     assert plain.blind_s > 250
 
 
