@@ -66,7 +66,7 @@ def insert_notifications(
             "expected_at": _numbers([at or 0 for at in disruptions.expected_at]),
             "from_at": _numbers(disruptions.from_at),
             "to_at": _numbers(disruptions.to_at),
-            "published_at": _numbers(disruptions.published_at),
+            "published_at": _same_numbers(disruptions.published_at),
             "alert": _numbers(disruptions.alert),
             "separator": _SEPARATOR,
             "alerts": disruptions.alerts,
@@ -89,6 +89,12 @@ def insert_notifications(
 def _numbers(column: Sequence[float]) -> str:
     """A column as PostgreSQL reads an array: many times faster than psycopg's own."""
     return "{" + str(column)[1:-1] + "}"
+
+
+def _same_numbers(column: Sequence[float]) -> str:
+    """``_numbers`` of a column with few different ones: each is written once."""
+    written = {number: repr(number) for number in set(column)}
+    return "{" + ",".join(map(written.__getitem__, column)) + "}"
 
 
 def _texts(column: Sequence[str]) -> str:

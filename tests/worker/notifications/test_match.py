@@ -159,6 +159,19 @@ def test_the_same_is_told_once_and_a_worse_delay_once_more(riders, match, happen
     assert len({row["collapse_id"] for row in told}) == 1
 
 
+def test_each_notification_has_an_apns_id_of_its_own(riders, match, happens, now):
+    for _ in range(3):
+        riders.one({"trip_id": "trip-1"}, {"trip_id": "trip-2"})
+
+    for delay_s in (600, 900):
+        late = [happens.late(now, delay_s=delay_s, trip_id=f"trip-{n}") for n in (1, 2)]
+        match(*late)
+
+    told = riders.told()
+    assert len(told) == 12
+    assert len({row["apns_id"] for row in told}) == 12
+
+
 def test_other_trips_of_the_line_are_the_same_story_for_hours(
     riders, match, happens, now
 ):
