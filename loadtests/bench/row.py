@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from gc import collect
 from statistics import median
 from time import perf_counter
 
@@ -49,10 +50,13 @@ class Row:
 def medians(
     parts: Sequence[Callable[[], object]], *, repeats: int, warm: int = 1
 ) -> list[float]:
-    """Milliseconds of each part, run in turn so that a busy machine is fair to all."""
+    """Milliseconds of each part, run in turn so that a busy machine is fair to all, and
+    none of them clears away what the one before it left.
+    """
     times: list[list[float]] = [[] for _ in parts]
     for number in range(warm + repeats):
         for part, kept in zip(parts, times, strict=True):
+            collect()
             began = perf_counter()
             part()
             if number >= warm:
