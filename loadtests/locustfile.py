@@ -72,6 +72,8 @@ def _init(environment: Environment, **_: object) -> None:
 
 @events.test_stop.add_listener
 def _end(environment: Environment, **_: object) -> None:
+    if isinstance(environment.shape_class, ScenarioShape):
+        environment.shape_class.end()
     if not hasattr(RunUser, "field"):
         return
     RunUser.field.stop()

@@ -18,10 +18,13 @@ class ScenarioShape(LoadTestShape):
     """
 
     use_common_options = True
+    begun = False
 
-    def reset_time(self) -> None:
-        """Locust's word for: a test begins. Ticks may come while this waits."""
-        super().reset_time()
+    def end(self) -> None:
+        """The test is over; the next first tick begins another.
+
+        Not ``reset_time``: a master calls it again when its first tick is answered.
+        """
         self.begun = False
 
     def tick(self) -> tuple[int, float, list[type[User]] | None] | None:

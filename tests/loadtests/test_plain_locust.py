@@ -29,3 +29,26 @@ def test_plain_locust_puts_its_riders_there_and_lets_them_wait() -> None:
                 running.send_signal(signal.SIGINT)
 
     assert '"Commuter": 5' in "".join(said), said
+
+
+def test_a_master_that_sets_its_clock_back_begins_its_run_once() -> None:
+    # A locust master calls reset_time again once its first tick is answered.
+    program = (
+        "from loadtests.shapes import ScenarioShape\n"
+        "shape = ScenarioShape()\n"
+        "shape.begun = True\n"
+        "shape.reset_time()\n"
+        "print(shape.begun)\n"
+        "shape.end()\n"
+        "print(shape.begun)\n"
+    )
+
+    said = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=True,
+    )
+
+    assert said.stdout.split() == ["True", "False"]
