@@ -84,9 +84,11 @@ def test_a_storm_is_seen_from_its_first_second(calibration):
 
 
 def test_retries_ask_more_and_see_no_sooner(calibration):
-    plain, eager = (
+    without = vary(POLICY, "realtime.breaker_failures", 1_000_000)
+
+    plain, eager, deployed = (
         outage(calibration, policy, away_s=300.0)
-        for policy in (POLICY, retrying(POLICY, 3, 600))
+        for policy in (without, retrying(without, 3, 600), POLICY)
     )
 
     assert plain.attempts == pytest.approx(300 / 15, abs=1)
@@ -94,6 +96,9 @@ def test_retries_ask_more_and_see_no_sooner(calibration):
     # The breaker counts each of them, and opens for longer.
     assert eager.blind_s >= plain.blind_s - 20
     assert plain.blind_s > 250
+    # The breaker spares NSW, and its pause outlasts the outage.
+    longest_s = POLICY.realtime.breaker_open_max_s + 30
+    assert plain.back_s < deployed.back_s < longest_s
 
 
 def test_the_breaker_asks_ever_more_seldom_up_to_its_cap():
