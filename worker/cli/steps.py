@@ -27,6 +27,11 @@ def sync(
     from worker.timetable.bar import Bar
     from worker.timetable.by_hand import as_rows
 
+    if rollback and archive is not None:
+        raise UsageError(
+            "--rollback puts the previous version back and --archive loads a new one; "
+            "nothing was changed, say one of them"
+        )
     if rollback:
         live = task.roll_back(one_step_world())
         say({"version": live}, json_, Table(columns=("live version",), rows=[(live,)]))

@@ -209,13 +209,12 @@ class Nsw:
 
     async def _body(self, response: httpx.Response) -> tuple[Problem, bytes]:
         limit = self._limits.body_limit_mib * _MIB
-        inflate = (
-            zlib.decompressobj(_GZIP)
-            if response.headers.get("Content-Encoding") == "gzip"
-            else None
-        )
+        encoding = response.headers.get("Content-Encoding", "").lower()
+        inflate = zlib.decompressobj(_GZIP) if encoding == "gzip" else None
+        received = 0
         body = bytearray()
         async for chunk in response.aiter_raw(_CHUNK):
+            received += len(chunk)
             if inflate is None:
                 body += chunk
             else:
@@ -225,7 +224,8 @@ class Nsw:
                     return "truncated", b""
             if len(body) > limit:
                 return "too_large", b""
-        if inflate is not None and not inflate.eof:
+        # More behind the end is a second member, which we would leave out.
+        if inflate and received and (not inflate.eof or inflate.unused_data):
             return "truncated", b""
         return "", bytes(body)
 

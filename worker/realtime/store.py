@@ -76,7 +76,8 @@ class Staged:
             if not fields:
                 continue
             name = self._staged(part)
-            pipeline = self._redis.pipeline(transaction=False)
+            # One transaction: a cut between the two would leave a key without TTL.
+            pipeline = self._redis.pipeline()
             pipeline.hset(name, mapping=fields)  # type: ignore[arg-type]
             pipeline.expire(name, _STAGED_TTL_S)
             pipeline.execute()
@@ -167,7 +168,7 @@ def remember(
     if not states:
         return
     packed = {feed: json.dumps(asdict(state)) for feed, state in states.items()}
-    pipeline = redis.pipeline(transaction=False)
+    pipeline = redis.pipeline()
     pipeline.hset(keys.FEED_STATES, mapping=packed)  # type: ignore[arg-type]
     pipeline.expire(keys.FEED_STATES, limits.state_ttl_s)
     pipeline.execute()

@@ -141,7 +141,7 @@ def _take(redis: Redis, quota: Quota, now_s: float, token: str) -> tuple[str, st
 
 def sent(redis: Redis, token: str, *, now_s: float) -> None:
     """The request left only now: its second begins now, not when it was granted."""
-    pipeline = redis.pipeline(transaction=False)
+    pipeline = redis.pipeline()
     pipeline.zadd(keys.QUOTA_TOKENS, {token: now_s})
     pipeline.expire(keys.QUOTA_TOKENS, _TOKENS_TTL_S)
     pipeline.execute()

@@ -23,6 +23,7 @@ NO_DATABASE = "postgresql://someone:secret@127.0.0.1:1/x"
         ("poll", {"REDIS_URL": NOWHERE}, "python -m worker check"),
         ("migrate", {"DATABASE_URL": NO_DATABASE}, "python -m worker check"),
         ("status", {}, "python -m loadtests rig -- COMMAND"),
+        ("sync --rollback --archive x.zip", {}, "say one of them"),
         ("decode no-such.pb", {}, "no-such.pb"),
         ("decode pyproject.toml", {}, "not a GTFS-Realtime feed"),
         ("table no-such", {}, "there is no table 'no-such'"),

@@ -174,6 +174,11 @@ def test_connections_are_kept_from_tick_to_tick(server, fetch):
         pytest.param(
             response(b"no gzip", Content_Encoding="gzip"), "truncated", id="no gzip"
         ),
+        pytest.param(
+            response(gzip.compress(BODY) * 2, Content_Encoding="GZIP"),
+            "truncated",
+            id="a gzip of two members",
+        ),
     ],
 )
 def test_a_status_means_a_problem(server, fetch, answer, problem):
