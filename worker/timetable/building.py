@@ -64,6 +64,21 @@ class Building:
             spent = time.perf_counter() - began
             self.seconds[name] = self.seconds.get(name, 0.0) + spent
 
+    @contextmanager
+    def judged_alone(self) -> Iterator[None]:
+        """Count what one bundle leaves out apart, then add it to the whole.
+
+        The rows of another must not outweigh its own, nor be forgotten when a file of
+        its is read again.
+        """
+        whole, self.skips = self.skips, Skips()
+        self.read_rows.clear()
+        try:
+            yield
+        finally:
+            whole.absorb(self.skips)
+            self.skips = whole
+
     def blocks(
         self, archive: Archive, name: str, *, count: bool = True
     ) -> Iterator[Block]:

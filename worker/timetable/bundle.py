@@ -94,6 +94,13 @@ def load_bundle(
     Raises PermanentError when a required file or column is missing or too many rows
     of a file would be left out.
     """
+    with building.judged_alone():
+        _load(building, shared, archive, name=name, trust=trust)
+
+
+def _load(
+    building: Building, shared: Shared, archive: Archive, *, name: str, trust: Trust
+) -> None:
     _check_files(archive)
     before = {file.name: building.rows[file.name] for file in (TRIPS, STOP_TIMES)}
     with building.stage("small"):

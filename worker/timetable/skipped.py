@@ -54,6 +54,15 @@ class Skips:
         if more:
             self.kinds[(file, kind)] += more
 
+    def absorb(self, other: "Skips") -> None:
+        """Add what was left out elsewhere."""
+        self.shown += other.shown
+        self.counts.update(other.counts)
+        self.kinds.update(other.kinds)
+        self.first = {**other.first, **self.first}
+        for warning in other.warnings:
+            self.warn(warning)
+
     def by_reason(self) -> dict[str, dict[str, int]]:
         """How many rows are left out, by file and kind of reason."""
         found: dict[str, dict[str, int]] = {}

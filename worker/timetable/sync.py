@@ -141,7 +141,7 @@ def _loaded(
         unchanged=False,
     )
     with building.stage("swap"):
-        last_second = shared.patterns.last_second
+        last_second = shared.patterns.last_second + _last_repeat(connection, schema)
         _describe(connection, schema, sources, result, timezone, last_second)
         swap_in(connection, schema, fence)
     swap_s = round(building.seconds["swap"], 3)
@@ -180,6 +180,17 @@ def _timezone(connection: Db, schema: str) -> str:
     if found is None:
         raise PermanentError("agency.txt has no rows")
     return str(found[0])
+
+
+def _last_repeat(connection: Db, schema: str) -> int:
+    """The second after which no trip of frequencies.txt sets out; 0 without any.
+
+    Such a trip calls at its stops this much later, at most, than stop_times.txt says.
+    """
+    query = sql.SQL("SELECT coalesce(max(end_time), 0) FROM {}").format(
+        sql.Identifier(schema, "frequencies_rows")
+    )
+    return max(int(str(last)) for (last,) in connection.execute(query))
 
 
 def _describe(

@@ -128,6 +128,23 @@ def test_frequencies_give_the_departures_of_their_trip(
     assert late == []
 
 
+def test_frequencies_go_on_after_midnight(
+    small_feed: dict[str, str], zipped: Zipped, load: Load, loader: Loader
+) -> None:
+    # No call of stop_times.txt lies beyond midnight.
+    for file in ("trips.txt", "stop_times.txt"):
+        rows = small_feed[file].splitlines(keepends=True)
+        small_feed[file] = "".join(row for row in rows if "n1," not in row)
+    small_feed["frequencies.txt"] = (
+        "trip_id,start_time,end_time,headway_secs\nt1,22:00:00,26:00:00,1800\n"
+    )
+    load(zipped(small_feed))
+
+    night = departures(loader, "P1", at("2026-11-24 00:45"), timedelta(hours=1))
+
+    assert [when for _, when, _ in night] == ["01:01", "01:31"]
+
+
 @pytest.mark.usefixtures("loaded")
 def test_service_days_leave_exceptions_out(loader: Loader) -> None:
     days = loader.execute(

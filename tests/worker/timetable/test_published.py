@@ -242,3 +242,46 @@ def test_a_bundle_that_is_not_valid_today_is_refused(
         ),
     ):
         sync()
+
+
+def test_a_large_bundle_does_not_outweigh_what_a_small_one_loses(
+    published: dict[str, bytes],
+    sync: Sync,
+    small_feed: dict[str, str],
+    zipped: Callable[..., Path],
+) -> None:
+    large, broken = dict(small_feed), dict(small_feed)
+    for number in range(1_000):
+        large["trips.txt"] += f"R2,DAILY,bus{number},Bondi,\n"
+        for place, stop in enumerate(("X", "Y")):
+            at = f"10:0{place}:00"
+            large["stop_times.txt"] += f"bus{number},{at},{at},{stop},{place}\n"
+    broken["stop_times.txt"] = broken["stop_times.txt"].replace(",P1,1", ",nowhere,1")
+    published[BUNDLES["complete"].path] = zipped(large, "complete.zip").read_bytes()
+    published[BUNDLES["sydneytrains"].path] = zipped(broken, "t.zip").read_bytes()
+
+    with pytest.raises(PermanentError, match=r"^stop_times.txt:2: .* would be left"):
+        sync()
+
+
+def test_a_scattered_bundle_does_not_hide_what_another_loses(
+    published: dict[str, bytes],
+    sync: Sync,
+    small_feed: dict[str, str],
+    zipped: Callable[..., Path],
+) -> None:
+    large, scattered = dict(small_feed), dict(small_feed)
+    for number in range(1_000):
+        large["trips.txt"] += f"R2,DAILY,bus{number},Bondi,\n"
+        for place, stop in enumerate(("X", "Y")):
+            at = f"10:0{place}:00"
+            large["stop_times.txt"] += f"bus{number},{at},{at},{stop},{place}\n"
+    large["stop_times.txt"] += "bus999,11:00:00,11:00:00,nowhere,9\n"
+    header, *calls = scattered["stop_times.txt"].splitlines(keepends=True)
+    scattered["stop_times.txt"] = header + "".join(calls[::2] + calls[1::2])
+    published[BUNDLES["complete"].path] = zipped(large, "complete.zip").read_bytes()
+    published[BUNDLES["sydneytrains"].path] = zipped(scattered, "t.zip").read_bytes()
+
+    result = sync()
+
+    assert sum(result.skipped_rows["stop_times.txt"].values()) == 1
