@@ -11,6 +11,10 @@ from pathlib import Path
 from simulation.scenario import Event, Scenario
 from worker.errors import UsageError
 
+MOST_USERS = 1_000_000
+MOST_NOTIFICATIONS = 2_000_000
+"""Rows that a run may put into the database: each is some hundred bytes there."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Assignment:
@@ -80,6 +84,25 @@ class Assignment:
             raise UsageError(f"this describes no load run: {error}") from None
 
 
+def refuse_endless(scenario: Scenario) -> None:
+    """Raise UsageError for a run that would put more into the database than is sane."""
+    if scenario.users > MOST_USERS:
+        raise UsageError(
+            f"--users {scenario.users:,} is more than the {MOST_USERS:,} that a load "
+            "run puts into its database; the model takes any number: "
+            f"python -m simulation run {scenario.name} --users {scenario.users}"
+        )
+    rates = scenario.groups_per_s or (0.0,)
+    groups = sum(rates) / len(rates) * scenario.duration_s
+    notifications = groups * (scenario.group_least + scenario.group_most) / 2
+    if notifications > MOST_NOTIFICATIONS:
+        raise UsageError(
+            f"scenario {scenario.name} would publish some {notifications:,.0f} "
+            f"notifications, more than {MOST_NOTIFICATIONS:,}: give a lower "
+            "--groups-per-s or fewer minutes"
+        )
+
+
 def assign(
     scenario: Scenario,
     routes: Sequence[str],
@@ -89,8 +112,10 @@ def assign(
 ) -> Assignment:
     """Give the scenario's lines the first routes that are there and not to be avoided.
 
-    Raises UsageError when there are too few: a line needs a route of its own.
+    Raises UsageError when there are too few, for a line needs a route of its own, and
+    for a scenario that is endless.
     """
+    refuse_endless(scenario)
     free = [route for route in routes if route not in avoid]
     chosen = tuple(free[: scenario.lines])
     if len(chosen) < scenario.lines:

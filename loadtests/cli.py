@@ -102,6 +102,7 @@ def _say(text: str) -> None:
 app.command()(doors.run)
 app.command()(doors.matrix)
 app.command()(doors.bench)
+app.command()(doors.table)
 
 
 def main() -> object:

@@ -1,4 +1,6 @@
-"""The commands ``run``, ``matrix`` and ``bench``, as the command line knows them."""
+"""The commands ``run``, ``matrix``, ``bench`` and ``table``, as the command line knows
+them.
+"""
 
 import json
 import signal
@@ -8,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from loadtests.assignment import refuse_endless
 from loadtests.checks import parse_check, verdict
 from loadtests.given import Input
 from loadtests.progress import Steps
@@ -70,6 +73,7 @@ def run(
         lines=lines,
         groups_per_s=groups_per_s,
     )
+    refuse_endless(chosen)
     given = Input(
         static=static,
         realtime=realtime,
@@ -169,6 +173,20 @@ def bench(
     console.print(table_of(rows))
     for line in (*baselines(rows), str(out)):
         typer.echo(line)
+
+
+def table(
+    name: Annotated[str, typer.Argument(help="name of a table")] = "users",
+    json_: Json = False,
+) -> None:
+    """A table of the runs that are kept, in Markdown: what the documents hold."""
+    from loadtests.documents import TABLES
+    from simulation.documents import markdown
+
+    if name not in TABLES:
+        raise UsageError(f"there is no table '{name}'; choose from {', '.join(TABLES)}")
+    rows = TABLES[name]()
+    typer.echo(json.dumps(rows) if json_ else markdown(rows))
 
 
 def _refuse_taken(folder: Path) -> None:

@@ -20,6 +20,9 @@ from worker.errors import UsageError
 
 EVENTS_EVERY_S = 0.5
 POLL_WAIT_S = 5.0
+PAGE_S = 0.05
+"""After an answer with arrivals: as many again share the next one. They bring their own
+instants, so no figure waits, and an answer a push would cost more than the push."""
 SYNC = "gtfs_static_sync"
 
 
@@ -101,6 +104,8 @@ class Field:
                     self.letterbox.arrived(
                         arrival["token"], float(arrival["at"]), arrival["apns_id"]
                     )
+            if found:
+                gevent.sleep(PAGE_S)
 
     def _follow_events(self) -> None:
         control = self._control()

@@ -80,6 +80,22 @@ def gather(
     return recorded, about
 
 
+def left_undone(run: Assignment, told: dict[str, Any]) -> str:
+    """What the load itself did not do of its scenario, in words; empty when it did all.
+
+    Figures of a load that was not there say nothing of the workers.
+    """
+    events = sum(event.kind != "publish" for event in run.scenario.events())
+    happened = len(told.get("events_late_s", ()))
+    if happened < events:
+        return f"{happened} of its {events} events happened"
+    groups = len(run.scenario.groups())
+    published = len(told.get("published", {}).get("notifications", ()))
+    if published < groups:
+        return f"{published} of its {groups} groups were published"
+    return ""
+
+
 def command() -> str:
     """What the user typed, without the folders of this machine."""
     arguments = [Path(a).name if Path(a).is_absolute() else a for a in sys.argv[1:]]

@@ -13,22 +13,34 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
 
+from kombu.exceptions import BatchPublishError, OperationalError
+
 from loadtests.assignment import Assignment
+from worker.clients.broker import queue_depth
+from worker.errors import TransientError
 from worker.notifications import outbox
 
 NICE = -10
 
-Enqueue = Callable[[Sequence[int]], int]
-"""Publish these ids, in batches; how many were left to the sweep."""
+TOGETHER = 16
+"""Groups that are due are handed over together, so many at most: what is overdue costs
+one round trip, and the first of them does not wait for the last of a long stall."""
+
+Group = tuple[float, Sequence[int]]
+"""When it is due, epoch seconds, and the ids of its notifications."""
+
+Hand = Callable[[Sequence[Sequence[int]]], int]
+"""Hand the ids of some groups to the broker, each group in batches of its own; how many
+were left to the sweep."""
 
 Tell = Callable[[float], None]
-"""Hear of a group: seconds from when it was due until it was enqueued."""
+"""Hear of a group: seconds from when it was due until the broker had it."""
 
 
 @dataclass(kw_only=True)
 class Publishing:
-    """What a publisher has done. ``published_at``: epoch seconds before a group's first
-    message; ``late_s``: that instant less the one at which the group was due.
+    """What a publisher has done. ``published_at``: epoch seconds before a group was
+    handed over; ``late_s``: from when it was due until the broker had all of it.
     """
 
     published_at: list[float] = field(default_factory=list)
@@ -39,24 +51,25 @@ class Publishing:
 
     def publish(
         self,
-        groups: Iterator[tuple[float, Sequence[int]]],
-        enqueue: Enqueue,
+        groups: Iterator[Group],
+        hand: Hand,
         *,
         sleep: Callable[[float], None],
         tell: Tell = lambda took_s: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Enqueue each group when it is due, one that is overdue at once; none is left
-        out.
+        """Hand each group over when it is due, one that is overdue at once; none is
+        left out.
         """
-        for due_at, ids in groups:
-            sleep(max(0.0, due_at - clock()))
+        for together in _due(groups, sleep, clock):
             at = clock()
-            self.published_at.append(at)
-            self.notifications.append(len(ids))
-            self.late_s.append(at - due_at)
-            self.left_to_sweep += enqueue(ids)
-            tell(clock() - due_at)
+            self.left_to_sweep += hand([ids for _, ids in together])
+            over_at = clock()
+            for due_at, ids in together:
+                self.published_at.append(at)
+                self.notifications.append(len(ids))
+                self.late_s.append(over_at - due_at)
+                tell(over_at - due_at)
 
     def as_json(self) -> dict[str, Any]:
         """For the process that records the run."""
@@ -69,7 +82,24 @@ class Publishing:
         }
 
 
-def groups_of(run: Assignment) -> Iterator[tuple[float, Sequence[int]]]:
+def _due(
+    groups: Iterator[Group],
+    sleep: Callable[[float], None],
+    clock: Callable[[], float],
+) -> Iterator[list[Group]]:
+    """Wait for each group; those that are due at once come together."""
+    ahead = next(groups, None)
+    while ahead is not None:
+        sleep(max(0.0, ahead[0] - clock()))
+        now, found = clock(), [ahead]
+        ahead = next(groups, None)
+        while ahead is not None and ahead[0] <= now and len(found) < TOGETHER:
+            found.append(ahead)
+            ahead = next(groups, None)
+        yield found
+
+
+def groups_of(run: Assignment) -> Iterator[Group]:
     """(due_at, ids) of the run's groups; the ids are those of its prepared rows."""
     groups = run.scenario.groups()
     ends = list(accumulate(size for _, size in groups))
@@ -77,8 +107,13 @@ def groups_of(run: Assignment) -> Iterator[tuple[float, Sequence[int]]]:
         yield run.starts_at + at_s, run.notifications[end - size : end]
 
 
-def enqueue_as_the_matcher_does(message_ids: list[str]) -> Enqueue:
+def hand_over_as_the_matcher_does(message_ids: list[str]) -> Hand:
     """The worker's own way from committed rows to messages; it appends their ids.
+
+    Groups that come together share one look at the queue and one round trip, a batch of
+    kombu's producer: round trips, each of which waits for Redis to get a core beside
+    the workers, are what keeps a publisher from its schedule. A broker that is away
+    leaves the groups to the sweep, as the worker does.
 
     Imports the worker's app, which reads the environment: REDIS_URL and POLICY_SET.
     """
@@ -90,12 +125,28 @@ def enqueue_as_the_matcher_does(message_ids: list[str]) -> Enqueue:
     policy = here.policy()
     client = redis.connect(here.needed_redis_url(), policy=policy)
     producer = app.producer_pool.acquire(block=True)  # kept: a tenth less for each
+    task, queue = app.tasks[outbox.TASK], policy.tasks[outbox.TASK].queue
 
-    def publish(task: str, *args: object) -> None:
-        sent = app.tasks[task].apply_async(args=args, producer=producer)
-        message_ids.append(sent.id)
+    def hand(groups: Sequence[Sequence[int]]) -> int:
+        sent: list[str] = []
+        left = 0
+        try:
+            waiting = queue_depth(client, policy.broker, queue)
+            with producer.batch():
+                for ids in groups:
+                    batches = outbox.batches_of(
+                        ids, policy.push, waiting=waiting + len(sent)
+                    )
+                    left += len(ids) - sum(map(len, batches))
+                    for batch in batches:
+                        message = task.apply_async(args=(batch,), producer=producer)
+                        sent.append(message.id)
+        except (TransientError, OperationalError, BatchPublishError):
+            return sum(map(len, groups))
+        message_ids.extend(sent)
+        return left
 
-    return lambda ids: outbox.enqueue(client, publish, ids, policy)
+    return hand
 
 
 def ahead_of_the_workers() -> bool:

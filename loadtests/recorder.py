@@ -14,7 +14,6 @@ from redis import Redis
 
 from loadtests.processes import BEAT, Processes, cpu_of, memory_of
 from worker import keys
-from worker.clients import broker
 from worker.policy import Policy
 from worker.realtime import read
 from worker.records import Outcome, Sample, TaskRecord
@@ -22,7 +21,7 @@ from worker.telemetry import gauges, recording
 
 PERIOD_S = 1.0
 FEEDS_EVERY = 5
-OWN = {"cpu_s", "depth", "oldest_age_s", "feed_age_s"}
+OWN = {"cpu_s", "depth", "oldest_age_s", "unacknowledged", "feed_age_s"}
 """Samples that the workers take too, each quarter of a minute. Memory is left to them:
 a reading walks every page table of a process, 5 ms long."""
 
@@ -104,8 +103,9 @@ class Recorder:
             used_s = time.process_time()
             self.follow()
             self.read(now)
+            enough = not each_second(now)
             self.cpu_s += time.process_time() - used_s
-            if not each_second(now):
+            if enough:
                 return
             due_at += PERIOD_S
             sleep(max(0.0, min(due_at, until) - time.time()))
@@ -125,7 +125,7 @@ class Recorder:
             beat = {name: pid for name, pid in self._alive.items() if name == BEAT}
             self.samples += memory_of(beat, now=slot)
         self._rounds += 1
-        self.samples += self._of_queues(now)
+        self.samples += gauges.of_queues(self.redis, self.policy, now=now)
         if self._rounds % FEEDS_EVERY == 0:
             self.samples += self._of_feeds(now)
         members = self.processes.members(self._alive)
@@ -134,21 +134,6 @@ class Recorder:
     def _slot_at(self, now: float) -> float:
         period_s = self.policy.recording.gauge_period_s
         return now // period_s * period_s
-
-    def _of_queues(self, now: float) -> list[Sample]:
-        """Depth and oldest age of each queue."""
-        found = []
-        for queue in self.policy.queues:
-            depth = broker.queue_depth(self.redis, self.policy.broker, queue)
-            since = (
-                broker.oldest_enqueued_at(self.redis, self.policy.broker, queue)
-                if depth
-                else None
-            )
-            age_s = max(0.0, now - since) if since is not None else 0.0
-            found.append(Sample(at=now, name="depth", label=queue, value=depth))
-            found.append(Sample(at=now, name="oldest_age_s", label=queue, value=age_s))
-        return found
 
     def _of_redis(self, now: float) -> list[Sample]:
         """Commands that Redis has done since the last reading, those of all clients."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from loadtests import canary
 from loadtests.assignment import Assignment, assign
-from loadtests.gather import CANARY_FILE, gather
+from loadtests.gather import CANARY_FILE, gather, left_undone
 from loadtests.machine import busy_cores_s
 from loadtests.prepared import prepare
 from loadtests.progress import Steps
@@ -64,6 +64,7 @@ def perform(
     _start_locust(stage, run, folder)
     watched = _watch(stage, run, steps)
     told = _end_locust(stage, run, folder, watched)
+    watched.broken = watched.broken or left_undone(run, told)
     recorded, about = gather(stage, run, told)
     about["neighbours_cores"] = round(watched.neighbours_cores, 3)
     about["broken"] = watched.broken

@@ -72,7 +72,7 @@ def remarks(about: Mapping[str, Any]) -> list[str]:
     if publisher.get("messages"):
         lines.append(
             f"the publisher counted {publisher['messages']} messages with "
-            f"{publisher['notifications']} notifications, 99 % begun within "
+            f"{publisher['notifications']} notifications, 99 % handed over within "
             f"{publisher['late_p99_s'] * 1000:.1f} ms of their instant; the recorder "
             f"{publisher['messages_recorded']} and "
             f"{publisher['notifications_recorded']}"

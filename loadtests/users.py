@@ -25,8 +25,8 @@ from loadtests.field import Field, Place
 from loadtests.letterbox import Onset
 from loadtests.publisher import (
     ahead_of_the_workers,
-    enqueue_as_the_matcher_does,
     groups_of,
+    hand_over_as_the_matcher_does,
 )
 from loadtests.reader import asking
 from loadtests.riders import settle_in_from_outside
@@ -37,7 +37,7 @@ from simulation.scenarios import scenario
 from worker.errors import WorkerError
 
 PUSH = ("push", "delay published -> push arrived at the device")
-PUBLISH = ("publish", "group due -> enqueued (open)")
+PUBLISH = ("publish", "group due -> handed to Redis (open)")
 READ = "read"
 AGE = ("age", "of what a line's riders see")
 """Request types and names of what users measure, as locust reports it."""
@@ -197,10 +197,10 @@ class Publisher(RunUser):
         """Every group of the run, then nothing more."""
         ahead_of_the_workers()
         run, publishing = self.field.assignment, self.field.publishing
-        enqueue = enqueue_as_the_matcher_does(publishing.message_ids)
+        hand = hand_over_as_the_matcher_does(publishing.message_ids)
         publishing.publish(
             groups_of(run),
-            enqueue,
+            hand,
             sleep=gevent.sleep,
             tell=lambda took_s: self.tell(PUBLISH, took_s),
         )

@@ -15,12 +15,16 @@ def kept(role: str, folder: Path | None = None) -> list[Run]:
     """The kept runs of a role in one of the sets, the pair unless told; UsageError when
     there is none.
     """
-    rows = sorted((folder or RUNS).glob("*/run.json"))
-    found = [load_run(path.parent) for path in rows]
-    found = [run for run in found if run.about.get("role") == role]
+    runs = runs_in(folder or RUNS)
+    found = [run for run in runs if run.about.get("role") == role]
     if not found:
         raise UsageError(
             f"no {role} run is kept under loadtests/runs; name one, such as a folder "
             "that 'python -m loadtests run disruption' wrote"
         )
     return found
+
+
+def runs_in(folder: Path) -> list[Run]:
+    """The runs that lie in a folder, by their names; none when there is no folder."""
+    return [load_run(path.parent) for path in sorted(folder.glob("*/run.json"))]

@@ -15,6 +15,7 @@ from simulation.runs import Run
 from simulation.scenario import Scenario
 from simulation.scenarios import GROUP_LEAST, GROUP_MOST
 from worker.errors import UsageError
+from worker.measures import MEASURES
 
 RATE_PER_S = 520.0
 """Poisson: a little above 500, so that fewer than 500 come in no run of these."""
@@ -34,6 +35,7 @@ def rows(say: Callable[[str], None]) -> Iterator[Row]:
         if run.about["broken"]:
             raise UsageError(f"a run of the bench is broken: {run.about['broken']}")
         used.update(run.about["routes"])
+        say(_beside(run))
         return run
 
     with (
@@ -48,6 +50,16 @@ def rows(say: Callable[[str], None]) -> Iterator[Row]:
             for number in range(REPEATS)
         ]
         yield from _publisher(published)
+
+
+def _beside(run: Run) -> str:
+    """What the workers did meanwhile: a load test beside idle ones costs nothing."""
+    cores = run.about["workers_cpu_s"] / run.records.duration_s
+    busy = MEASURES["utilization"].function(run.records)
+    return (
+        f"workers used {cores:.2f} cores, their children were {busy:.0%} busy, "
+        f"{len(run.records.tasks)} attempts ended in {run.records.duration_s:g} s"
+    )
 
 
 def _many() -> Scenario:

@@ -5,6 +5,8 @@ the last element: https://github.com/celery/kombu/blob/main/kombu/transport/redi
 """
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from redis import Redis
 
@@ -16,21 +18,41 @@ def queue_depth(redis: Redis, broker: Broker, queue: str) -> int:
     return int(redis.llen(_list_of(broker, queue)))
 
 
-def oldest_enqueued_at(redis: Redis, broker: Broker, queue: str) -> float | None:
-    """When the oldest waiting message was enqueued, epoch seconds; None without one.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Waiting:
+    """What the broker holds: messages in a queue, and when the oldest was enqueued.
 
-    None too when the message does not say (another publisher's).
+    ``since``: epoch seconds; None where nothing waits, and where the message does not
+    say (another publisher's).
     """
-    text = redis.lindex(_list_of(broker, queue), -1)
-    if text is None:
+
+    depth: int
+    since: float | None
+
+
+def waiting(
+    redis: Redis, broker: Broker, queues: Sequence[str]
+) -> tuple[dict[str, Waiting], int]:
+    """What waits in each queue, and how many messages workers hold, over all queues,
+    that they have not acknowledged yet; one round trip.
+    """
+    pipeline = redis.pipeline(transaction=False)
+    for queue in queues:
+        pipeline.llen(_list_of(broker, queue))
+        pipeline.lindex(_list_of(broker, queue), -1)
+    pipeline.hlen(f"{broker.key_prefix}unacked")
+    *found, unacknowledged = pipeline.execute()
+    return {
+        queue: Waiting(depth=int(depth), since=_enqueued_at(oldest))
+        for queue, depth, oldest in zip(queues, found[::2], found[1::2], strict=True)
+    }, int(unacknowledged)
+
+
+def _enqueued_at(message: bytes | None) -> float | None:
+    if message is None:
         return None
-    enqueued_at = json.loads(text)["headers"].get("enqueued_at")
+    enqueued_at = json.loads(message)["headers"].get("enqueued_at")
     return None if enqueued_at is None else float(enqueued_at)
-
-
-def unacknowledged(redis: Redis, broker: Broker) -> int:
-    """Messages that workers hold and have not acknowledged yet, over all queues."""
-    return int(redis.hlen(f"{broker.key_prefix}unacked"))
 
 
 def _list_of(broker: Broker, queue: str) -> str:

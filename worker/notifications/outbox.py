@@ -69,20 +69,28 @@ class Mark:
 def enqueue(
     redis: Redis, publish: Callable[..., None], ids: Sequence[int], policy: Policy
 ) -> int:
-    """Publish one message a batch; how many ids were left to the sweep.
+    """Publish one message a batch; how many ids were left to the sweep."""
+    if not ids:
+        return 0
+    waiting = queue_depth(redis, policy.broker, policy.tasks[TASK].queue)
+    batches = batches_of(ids, policy.push, waiting=waiting)
+    for batch in batches:
+        publish(TASK, batch)
+    return len(ids) - sum(map(len, batches))
+
+
+def batches_of(ids: Sequence[int], push: Push, *, waiting: int) -> list[list[int]]:
+    """The ids of each message, where so many are ``waiting`` in the queue.
 
     Where ``push.queue_limit`` messages wait already none is added: more of them would
     not be read sooner.
     """
-    if not ids:
-        return 0
-    push, queue = policy.push, policy.tasks[TASK].queue
-    waiting = queue_depth(redis, policy.broker, queue)
     room = max(0, push.queue_limit - waiting) * push.batch_size
-    now = list(ids[:room])
-    for first in range(0, len(now), push.batch_size):
-        publish(TASK, now[first : first + push.batch_size])
-    return len(ids) - len(now)
+    now = ids[:room]
+    return [
+        list(now[first : first + push.batch_size])
+        for first in range(0, len(now), push.batch_size)
+    ]
 
 
 def give_up(

@@ -22,15 +22,12 @@ from worker.telemetry import usage
 
 def of_queues(redis: Redis, policy: Policy, *, now: float) -> list[Sample]:
     """Depth and the oldest message's age, of each queue; age 0 when nothing waits."""
-    held = broker.unacknowledged(redis, policy.broker)
+    queues, held = broker.waiting(redis, policy.broker, list(policy.queues))
     found = [sample(now, "unacknowledged", "", held)]
-    for queue in policy.queues:
-        depth = broker.queue_depth(redis, policy.broker, queue)
-        since = broker.oldest_enqueued_at(redis, policy.broker, queue)
-        found.append(sample(now, "depth", queue, depth))
-        found.append(
-            sample(now, "oldest_age_s", queue, 0.0 if since is None else now - since)
-        )
+    for name, queue in queues.items():
+        age_s = 0.0 if queue.since is None else now - queue.since
+        found.append(sample(now, "depth", name, queue.depth))
+        found.append(sample(now, "oldest_age_s", name, age_s))
     return found
 
 

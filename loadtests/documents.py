@@ -1,0 +1,48 @@
+"""Tables that documents hold, from the runs that are kept with the project."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from simulation.kept import RUNS, runs_in
+from simulation.runs import Run
+from worker.measures import MEASURES
+
+USERS = RUNS / "users"
+"""Recorded by ``matrix users --slim --out loadtests/runs/users``."""
+
+Rows = list[dict[str, Any]]
+
+
+def users() -> Rows:
+    """What riders felt at each size of the app, and what it took."""
+    runs = sorted(runs_in(USERS), key=lambda run: int(run.about["users"]))
+    return [_of(run) for run in runs]
+
+
+def _of(run: Run) -> dict[str, str]:
+    about = run.about
+
+    def said(name: str, form: str) -> str:
+        return format(MEASURES[name].function(run.records), form)
+
+    recorder = about["recorder_cpu_s"] / about["workers_cpu_s"]
+    return {
+        "users": f"{about['users']:,}",
+        "told": f"{about['pushes_arrived']:,}",
+        "p50 s": said("p50_push_s", ".1f"),
+        "p95 s": said("p95_push_s", ".1f"),
+        "p99 s": said("p99_push_s", ".1f"),
+        "late": said("late_push_fraction", ".1%"),
+        "lost": said("lost", ".0f"),
+        "twice": said("duplicated", ".0f"),
+        "queue p95 s": said("queue_wait_p95_s", ".2f"),
+        "children busy": said("utilization", ".0%"),
+        "workers MiB": said("memory_mib", ".0f"),
+        "workers cores": f"{about['workers_cpu_s'] / run.records.duration_s:.2f}",
+        "locust cores": f"{about['locust']['cpu_s'] / run.records.duration_s:.2f}",
+        "recorder": f"{recorder:.1%}",
+        "machine": "noisy" if about["noise"] else "quiet",
+    }
+
+
+TABLES: Mapping[str, Callable[[], Rows]] = {"users": users}

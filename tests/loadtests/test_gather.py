@@ -1,0 +1,50 @@
+"""A run whose load was not there says so: its figures would be of something else."""
+
+from typing import Any
+
+import pytest
+
+from loadtests.assignment import assign
+from loadtests.gather import left_undone
+from simulation.scenario import Event, Scenario
+
+SCENARIO = Scenario(
+    name="steady",
+    question="?",
+    users=10,
+    duration_s=90.0,
+    lines=4,
+    onset_every_s=10.0,
+    groups_per_s=(0.5,),
+    extra_events=(
+        Event(at_s=50.0, kind="nsw_slow", value=2.0, duration_s=5.0),
+        Event(at_s=60.0, kind="publish", value=9.0),
+    ),
+)
+EVENTS = SCENARIO.onsets + 1
+GROUPS = len(SCENARIO.groups())
+
+
+@pytest.mark.parametrize(
+    ("events", "groups", "says"),
+    [
+        (EVENTS, GROUPS, ""),
+        (EVENTS - 1, GROUPS, f"{EVENTS - 1} of its {EVENTS} events happened"),
+        (EVENTS, GROUPS - 1, f"{GROUPS - 1} of its {GROUPS} groups were published"),
+        (EVENTS, 0, f"0 of its {GROUPS} groups were published"),
+    ],
+)
+def test_what_the_load_did_not_do_is_said(events: int, groups: int, says: str) -> None:
+    run = assign(SCENARIO, list("abcd"), starts_at=1000.0)
+    told: dict[str, Any] = {
+        "events_late_s": [0.0] * events,
+        "published": {"notifications": [9] * groups},
+    }
+
+    assert left_undone(run, told) == says
+
+
+def test_a_locust_that_told_nothing_did_nothing() -> None:
+    run = assign(SCENARIO, list("abcd"), starts_at=1000.0)
+
+    assert left_undone(run, {}) == f"0 of its {EVENTS} events happened"
