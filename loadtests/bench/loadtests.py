@@ -56,9 +56,11 @@ def _beside(run: Run) -> str:
     """What the workers did meanwhile: a load test beside idle ones costs nothing."""
     cores = run.about["workers_cpu_s"] / run.records.duration_s
     busy = MEASURES["utilization"].function(run.records)
+    told = run.about["publisher"]
     return (
         f"workers used {cores:.2f} cores, their children were {busy:.0%} busy, "
-        f"{len(run.records.tasks)} attempts ended in {run.records.duration_s:g} s"
+        f"{len(run.records.tasks)} attempts ended in {run.records.duration_s:g} s; "
+        f"{told['messages']} messages, 99 % within {told['late_p99_s'] * 1000:.1f} ms"
     )
 
 
