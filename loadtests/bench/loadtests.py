@@ -15,7 +15,6 @@ from simulation.runs import Run
 from simulation.scenario import Scenario
 from simulation.scenarios import GROUP_LEAST, GROUP_MOST
 from worker.errors import UsageError
-from worker.measures import MEASURES
 
 RATE_PER_S = 520.0
 """Poisson: a little above 500, so that fewer than 500 come in no run of these."""
@@ -35,7 +34,7 @@ def rows(say: Callable[[str], None]) -> Iterator[Row]:
         if run.about["broken"]:
             raise UsageError(f"a run of the bench is broken: {run.about['broken']}")
         used.update(run.about["routes"])
-        say(_beside(run))
+        say(_beside(here, run))
         return run
 
     with (
@@ -52,15 +51,26 @@ def rows(say: Callable[[str], None]) -> Iterator[Row]:
         yield from _publisher(published)
 
 
-def _beside(run: Run) -> str:
-    """What the workers did meanwhile: a load test beside idle ones costs nothing."""
+def _beside(here: Stage, run: Run) -> str:
+    """What the workers did meanwhile: a load test beside idle ones costs nothing.
+
+    Of all that they ended, what waited from an earlier run included.
+    """
     cores = run.about["workers_cpu_s"] / run.records.duration_s
-    busy = MEASURES["utilization"].function(run.records)
+    ended = sum(
+        run.records.started_at <= record.finished_at <= run.records.finished_at
+        for record in here.recorder.tasks
+    )
+    said = (
+        f"workers used {cores:.2f} cores and ended {ended} attempts in "
+        f"{run.records.duration_s:g} s"
+    )
     told = run.about["publisher"]
+    if not told["messages"]:
+        return said
+    late_ms = told["late_p99_s"] * 1000
     return (
-        f"workers used {cores:.2f} cores, their children were {busy:.0%} busy, "
-        f"{len(run.records.tasks)} attempts ended in {run.records.duration_s:g} s; "
-        f"{told['messages']} messages, 99 % within {told['late_p99_s'] * 1000:.1f} ms"
+        f"{said}; {told['messages']} messages published, 99 % within {late_ms:.1f} ms"
     )
 
 
