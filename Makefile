@@ -49,9 +49,9 @@ setup: .venv/installed
 
 ## plan: measure real workers, calibrate the model, plan (QUICK=1 STATIC=zip REALTIME=folder)
 plan: .venv/installed
-	@exec $(PY) -m loadtests matrix plan --out $(RUNS) $(if $(QUICK),--quick) \
+	@exec $(PY) -m loadtests matrix plan --out $(RUNS) $(if $(filter-out 0,$(QUICK)),--quick) \
 	  $(if $(STATIC),--static '$(STATIC)') $(if $(REALTIME),--realtime '$(REALTIME)') >/dev/null
-	@exec $(PY) -m simulation plan $(RUNS) $(if $(QUICK),--quick)
+	@exec $(PY) -m simulation plan $(RUNS) $(if $(filter-out 0,$(QUICK)),--quick)
 
 ## test: lint, types, tests on real servers, notebooks
 test: lint types tests notebooks

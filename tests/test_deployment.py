@@ -95,6 +95,8 @@ def test_a_service_restarts_always_and_is_given_time_to_leave(name):
     assert deploy["restartPolicyType"] == "ALWAYS"
     assert type(deploy["drainingSeconds"]) is int
     assert deploy["drainingSeconds"] >= POLICY.broker.soft_shutdown_s
+    # Two releases at once would both be beat, and double what the plan pays for.
+    assert deploy["overlapSeconds"] == 0
     assert deploy["limitOverride"]["containers"]["memoryBytes"] >= 128 * 2**20
     assert sum(r["numReplicas"] for r in deploy["multiRegionConfig"].values()) == 1
 
@@ -273,7 +275,8 @@ def test_the_services_start_from_the_base_install_and_do_their_ticks(
         for process in running.values():
             process.send_signal(signal.SIGTERM)
         for name, process in running.items():
-            process.wait(project[name]["deploy"]["drainingSeconds"])
+            left = process.wait(project[name]["deploy"]["drainingSeconds"])
+            assert left == 0, f"{name} left with {left}"
 
 
 def _often(task: Any) -> bool:

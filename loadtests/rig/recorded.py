@@ -8,6 +8,7 @@ of the Sydney calendar, so that a recorded 08:00 is 08:00 today, in or out of su
 import gzip
 import re
 import zipfile
+import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -124,7 +125,11 @@ def _bodies(
         )
     found: dict[str, list[tuple[int, bytes]]] = defaultdict(list)
     for path in sorted(folder.iterdir()):
-        for name, body in _contents(path):
+        try:
+            contents = list(_contents(path))
+        except (OSError, EOFError, zlib.error, zipfile.BadZipFile):
+            raise RigError(f"{path.name} is a damaged archive") from None
+        for name, body in contents:
             try:
                 timestamp, entities = split(body)
             except DecodeError:

@@ -44,11 +44,11 @@ def servers(
     redis_url = environ.get("REDIS_URL", "")
     database_url = environ.get("DATABASE_URL", "")
     if not i_own_this_host:
-        _refuse_strangers("REDIS_URL", redis_url and urlsplit(redis_url).hostname)
+        _refuse_strangers("REDIS_URL", redis_url and _redis_host_of(redis_url))
         _refuse_strangers("DATABASE_URL", database_url and _host_of(database_url))
     if redis_url and not answers(redis_url):
         raise RigError(
-            f"Redis at {urlsplit(redis_url).hostname} (REDIS_URL) does not answer; "
+            f"Redis at {_redis_host_of(redis_url)} (REDIS_URL) does not answer; "
             "start it, or unset REDIS_URL to use the embedded one"
         )
     home = Home()
@@ -70,6 +70,19 @@ def servers(
         )
     finally:
         home.close()
+
+
+def _redis_host_of(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # a bracket that is not closed
+        parts = urlsplit("")
+    if parts.scheme not in ("redis", "rediss"):
+        raise RigError(
+            "REDIS_URL is not a Redis address: redis://HOST:PORT/0 is one; unset it "
+            "to use the embedded server"
+        )
+    return parts.hostname or "localhost"
 
 
 def _host_of(url: str) -> str:

@@ -62,6 +62,14 @@ def poll(
 
     polled = tick(one_step_world()).run(everything=once)
     say_rows([asdict(row) for row in polled], json_, none="no feed was due")
+    if polled and not any(row.good for row in polled):
+        typer.echo(
+            f"none of {len(polled)} feeds gave good data (the first: "
+            f"{polled[0].outcome}); what was held stays, `python -m worker check` "
+            "tries the address and the key",
+            err=True,
+        )
+        raise typer.Exit(1)
 
 
 @door.command(rich_help_panel=STEP)

@@ -17,6 +17,7 @@ class FeedState:
     ``unchanged``: answers in a row that said nothing new. ``late_trips``:
     trips with a significant delay in the last message. ``not_before``: what a
     Retry-After header asked for. ``outcome``: how the last request ended.
+    ``limited``: answers in a row that said we ask too often.
     """
 
     asked_at: float = 0.0
@@ -25,6 +26,7 @@ class FeedState:
     late_trips: int = 0
     not_before: float = 0.0
     outcome: str = ""
+    limited: int = 0
 
 
 def period_of(now: datetime, limits: RealtimeLimits) -> Period:

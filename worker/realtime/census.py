@@ -5,6 +5,7 @@ import resource
 import zlib
 from collections import Counter
 from dataclasses import asdict, dataclass
+from io import BytesIO
 from pathlib import Path
 from time import perf_counter
 
@@ -106,10 +107,18 @@ def _read(path: Path) -> bytes:
         raise UsageError(f"{path}: {reason}") from None
     if not body.startswith(_GZIP_BEGINS):
         return body
+    limit_mib = POLICY.realtime.body_limit_mib
     try:
-        return gzip.decompress(body)
+        with gzip.open(BytesIO(body)) as inflated:
+            body = inflated.read((limit_mib << 20) + 1)
     except (OSError, EOFError, zlib.error):
         raise UsageError(f"{path} is a damaged gzip file") from None
+    if len(body) > limit_mib << 20:
+        raise UsageError(
+            f"{path} is not a GTFS-Realtime feed: it inflates to more than "
+            f"{limit_mib} MiB (realtime.body_limit_mib)"
+        )
+    return body
 
 
 def _named(

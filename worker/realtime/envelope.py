@@ -137,8 +137,10 @@ def open_message(data: bytes, *, with_deleted: bool = False) -> Envelope:
         else:
             check_unread(wire, FeedEntity.DESCRIPTOR, step)
     if not with_deleted:
-        for spans in found.values():
-            spans.end[deleted] = 0
+        for name, spans in found.items():
+            gone = np.flatnonzero(deleted & (spans.end != 0))
+            _check_spans(wire, _ENTITY_FIELDS[name], spans, gone)
+            spans.end[gone] = 0
     return Envelope(
         data=data,
         wire=wire,
@@ -225,10 +227,14 @@ def check_others(message: Envelope, read: Spans) -> None:
         (_ENTITY_FIELDS["vehicle"], message.vehicles),
         (_ENTITY_FIELDS["alert"], message.alerts),
     ):
-        there = np.flatnonzero(spans.end)
-        if spans is not read and there.size:
-            step = Step(tag, there, *spans.rows(there))
-            check_unread(message.wire, FeedEntity.DESCRIPTOR, step)
+        if spans is not read:
+            _check_spans(message.wire, tag, spans, np.flatnonzero(spans.end))
+
+
+def _check_spans(wire: Wire, tag: int, spans: Spans, rows: NDArray[np.intp]) -> None:
+    if rows.size:
+        step = Step(tag, rows, *spans.rows(rows))
+        check_unread(wire, FeedEntity.DESCRIPTOR, step)
 
 
 def check_unread(wire: Wire, kind: "_Kind", step: Step) -> None:

@@ -22,6 +22,7 @@ from worker.reliability import breaker, quota
 _GOOD = ("stored", "unchanged")
 _NOBODYS_FAULT = ("older", "future", "collapsed", "other_routes")
 """Refusals after which asking again is right: the answer itself was sound."""
+_WAITED = "waited for its turn"
 
 
 class Source(Protocol):
@@ -92,6 +93,7 @@ class Tick:
         self._held: dict[str, Held] = {}
         self._report: dict[str, Polled] = {}
         self._tokens: dict[str, str] = {}
+        self._granted: set[str] = set()
         self._left: set[str] = set()
 
     def run(self, *, everything: bool = False) -> list[Polled]:
@@ -144,6 +146,7 @@ class Tick:
                 planned=cadence.planned(self._policy),
             )
             if grant.granted:
+                self._granted.add(feed)
                 return True
             if grant.wait_s is None:
                 self._note(feed, f"quota: {grant.reason}")
@@ -157,10 +160,17 @@ class Tick:
     def _handle(self, answer: Answer) -> None:
         began = perf_counter()
         feed = self._policy.feeds[answer.feed]
+        if feed.name not in self._granted:
+            # It was not asked, so it stays as urgent as it was.
+            self._note(feed.name, _WAITED, answer)
+            return
         state = self._states.get(feed.name, FeedState())
-        self._states[feed.name] = replace(state, asked_at=self._clock())
+        limited = state.limited + 1 if answer.problem == "rate_limited" else 0
+        self._states[feed.name] = replace(
+            state, asked_at=self._clock(), limited=limited
+        )
         if answer.problem:
-            self._failed(answer)
+            self._failed(answer, before=state)
             self._note(feed.name, answer.problem, answer)
             return
         taken = ingest.take(
@@ -193,24 +203,38 @@ class Tick:
             implausible=taken.implausible,
         )
 
-    def _failed(self, answer: Answer) -> None:
+    def _failed(self, answer: Answer, before: FeedState) -> None:
         """What a problem means for this feed and for all feeds, by its kind."""
         feed, now_s = answer.feed, self._clock()
         pause_s = min(answer.retry_after_s, self._policy.realtime.retry_after_limit_s)
         if answer.problem == "over_quota":
             quota.close(self._redis, self._policy.quota, answer.detail)
-        elif answer.problem == "rate_limited":
-            quota.slow_down(self._redis, self._policy.quota)
-        elif answer.problem in ("unauthorized", "refused"):
+        elif answer.problem in ("unauthorized", "refused") or self._singled_out(
+            feed, since=before.asked_at
+        ):
             # Asking again at once cannot help, and every try costs quota.
             pause_s = max(pause_s, self._policy.realtime.breaker_open_max_s)
+        elif answer.problem == "rate_limited":
+            quota.slow_down(self._redis, self._policy.quota)
         elif feed in self._left or answer.problem != "deadline":
-            # Whoever only waited for a token says nothing about the feed.
+            # Whoever was still connecting says nothing about the feed.
             breaker.failed(
                 self._redis, feed, self._rule, now_s=now_s, retry_after_s=pause_s
             )
         if pause_s:
             self._states[feed] = replace(self._states[feed], not_before=now_s + pause_s)
+
+    def _singled_out(self, feed: str, since: float) -> bool:
+        """Whether we are told time after time that we ask too often, for this feed
+        alone: others were answered ``since`` it was asked before.
+
+        Then it is a path that we may not have: NSW says both with the same status.
+        """
+        limited = self._states[feed].limited
+        return limited >= self._policy.realtime.breaker_failures and any(
+            other.outcome in _GOOD and other.asked_at >= since
+            for other in self._states.values()
+        )
 
     def _answered(self, feed: str) -> None:
         seen = self._breakers[feed]

@@ -125,7 +125,16 @@ def stop(redis: Redis, stop_id: str) -> list[StopTime]:
 def vehicles_near(
     redis: Redis, latitude: float, longitude: float, radius_m: float
 ) -> list[VehiclePosition]:
-    """Vehicles within ``radius_m`` of a place, nearest first."""
+    """Vehicles within ``radius_m`` of a place, nearest first.
+
+    Raises ValueError for a radius beyond the policy's ``realtime.near_limit_m``: it is
+    what a client of the API may ask for.
+    """
+    if not 0 <= radius_m <= POLICY.realtime.near_limit_m:
+        raise ValueError(
+            f"radius_m is {radius_m:g}: between 0 and {POLICY.realtime.near_limit_m} "
+            "metres are read at once"
+        )
     edge = POLICY.realtime.cell_degrees
     squares = list(places.cells_near(latitude, longitude, radius_m, edge))
     pipeline = redis.pipeline(transaction=False)

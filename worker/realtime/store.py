@@ -154,10 +154,17 @@ def seen(redis: Redis, feed: str) -> bytes:
 
 
 def states(redis: Redis) -> dict[str, FeedState]:
-    """What earlier ticks saw of each feed, by name."""
+    """What earlier ticks saw of each feed, by name.
+
+    What another release wrote beside it, before or after a deploy, is left out.
+    """
     stored = cast(dict[bytes, bytes], redis.hgetall(keys.FEED_STATES))
+    known = FeedState.__dataclass_fields__
     return {
-        name.decode(): FeedState(**json.loads(state)) for name, state in stored.items()
+        name.decode(): FeedState(
+            **{key: value for key, value in json.loads(state).items() if key in known}
+        )
+        for name, state in stored.items()
     }
 
 

@@ -91,8 +91,8 @@ def load_bundle(
 ) -> None:
     """Load what ``trust`` covers of ``archive``; ``name`` marks ids that collide.
 
-    Raises PermanentError when a required file or column is missing or too many rows
-    of a file would be left out.
+    The archive passed ``check_files``. Raises PermanentError when a required column is
+    missing or too many rows of a file would be left out.
     """
     with building.judged_alone():
         _load(building, shared, archive, name=name, trust=trust)
@@ -101,7 +101,6 @@ def load_bundle(
 def _load(
     building: Building, shared: Shared, archive: Archive, *, name: str, trust: Trust
 ) -> None:
-    _check_files(archive)
     before = {file.name: building.rows[file.name] for file in (TRIPS, STOP_TIMES)}
     with building.stage("small"):
         other_routes = KeyTable()
@@ -170,7 +169,8 @@ def _load(
     shared.next_service = service_keys.next
 
 
-def _check_files(archive: Archive) -> None:
+def check_files(archive: Archive) -> None:
+    """Raise PermanentError when the archive lacks a file that no feed is without."""
     missing = [name for name in REQUIRED_FILES if name not in archive.members]
     if missing:
         raise PermanentError(f"the required file {', '.join(missing)} is missing")

@@ -72,8 +72,51 @@ def clear_space(
         "WHERE nspname = %s OR starts_with(nspname, %s)",
         (PREVIOUS, LOADING),
     ).fetchall():
-        _drop_version(connection, str(schema), limits, sleep)
+        drop_version(connection, str(schema), limits, sleep=sleep)
     connection.commit()
+
+
+def drop_version(
+    connection: Db,
+    schema: str,
+    limits: TimetableLimits,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Drop a version piece by piece, if it is there; commits.
+
+    Raises as clear_space does.
+    """
+    if not schema_exists(connection, schema):
+        return
+    if outside := dependents(connection, schema):
+        raise PermanentError(
+            f"{', '.join(outside)} depends on the timetable in {schema}; drop it, or "
+            "let it name gtfs inside a function, then sync again"
+        )
+    where = sql.Identifier(schema)
+    functions = connection.execute(
+        "SELECT p.oid::regprocedure::text FROM pg_proc p "
+        "JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = %s",
+        (schema,),
+    ).fetchall()
+    relations = connection.execute(
+        "SELECT c.relkind::text, c.relname::text FROM pg_class c "
+        "JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE n.nspname = %s AND c.relkind IN ('v', 'r') ORDER BY c.relkind DESC",
+        (schema,),
+    ).fetchall()
+    connection.commit()
+    for kind, name in relations:
+        statement = sql.SQL("DROP {} IF EXISTS {}").format(
+            sql.SQL(_KINDS[str(kind)]),
+            sql.Identifier(schema, str(name)),
+        )
+        _patiently(connection, statement, limits, sleep)
+    for (function,) in functions:
+        statement = sql.SQL("DROP FUNCTION IF EXISTS {}").format(sql.SQL(str(function)))
+        _patiently(connection, statement, limits, sleep)
+    _patiently(connection, sql.SQL("DROP SCHEMA {}").format(where), limits, sleep)
 
 
 def schema_exists(connection: Db, schema: str) -> bool:
@@ -116,39 +159,6 @@ def _rename(connection: Db, old: str, new: str) -> None:
             sql.Identifier(old), sql.Identifier(new)
         )
     )
-
-
-def _drop_version(
-    connection: Db, schema: str, limits: TimetableLimits, sleep: Callable[[float], None]
-) -> None:
-    if outside := dependents(connection, schema):
-        raise PermanentError(
-            f"{', '.join(outside)} depends on the timetable in {schema}; drop it, or "
-            "let it name gtfs inside a function, then sync again"
-        )
-    where = sql.Identifier(schema)
-    functions = connection.execute(
-        "SELECT p.oid::regprocedure::text FROM pg_proc p "
-        "JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = %s",
-        (schema,),
-    ).fetchall()
-    relations = connection.execute(
-        "SELECT c.relkind::text, c.relname::text FROM pg_class c "
-        "JOIN pg_namespace n ON n.oid = c.relnamespace "
-        "WHERE n.nspname = %s AND c.relkind IN ('v', 'r') ORDER BY c.relkind DESC",
-        (schema,),
-    ).fetchall()
-    connection.commit()
-    for kind, name in relations:
-        statement = sql.SQL("DROP {} IF EXISTS {}").format(
-            sql.SQL(_KINDS[str(kind)]),
-            sql.Identifier(schema, str(name)),
-        )
-        _patiently(connection, statement, limits, sleep)
-    for (function,) in functions:
-        statement = sql.SQL("DROP FUNCTION IF EXISTS {}").format(sql.SQL(str(function)))
-        _patiently(connection, statement, limits, sleep)
-    _patiently(connection, sql.SQL("DROP SCHEMA {}").format(where), limits, sleep)
 
 
 def _patiently(

@@ -2,7 +2,8 @@
 
 import json
 import resource
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -14,10 +15,10 @@ from worker.policy.timetable import TimetableLimits
 from worker.timetable import heap
 from worker.timetable.archive import Archive, open_archive
 from worker.timetable.building import Building, Progress, ignore_progress
-from worker.timetable.bundle import Shared, Trust, load_bundle
+from worker.timetable.bundle import Shared, Trust, check_files, load_bundle
 from worker.timetable.names import LAYOUT, loading_schema
 from worker.timetable.sink import Sink
-from worker.timetable.swap import Fence, clear_space, swap_in
+from worker.timetable.swap import Fence, clear_space, drop_version, swap_in
 from worker.timetable.tables import create_version, index_version
 from worker.timetable.validate import loose_references, refusals, zone
 from worker.timetable.versions import Version, live_version
@@ -79,15 +80,39 @@ def load_version(
     version is untouched then. Commits on ``connection`` as it goes.
     """
     heap.limit()
-    archives = [open_archive(source.path, limits) for source in sources]
+    # Before the previous version is given up for the space of this one.
+    archives = [_opened(source, limits) for source in sources]
     live = live_version(connection)
     connection.execute(f"SET statement_timeout TO '{limits.statement_timeout_s}s'")
     connection.execute("SET synchronous_commit TO off")
     connection.commit()
     schema = loading_schema()
-    with Sink(connection, schema, copy_bytes=limits.copy_bytes, check=check) as sink:
-        building = Building(sink=sink, limits=limits, progress=progress)
-        return _loaded(building, sources, archives, live, now, fence, by_hand)
+    copy_bytes = limits.copy_bytes
+    try:
+        with Sink(connection, schema, copy_bytes=copy_bytes, check=check) as sink:
+            building = Building(sink=sink, limits=limits, progress=progress)
+            return _loaded(building, sources, archives, live, now, fence, by_hand)
+    except PermanentError:
+        # It will be refused again: it must not use up the database until then.
+        connection.rollback()
+        drop_version(connection, schema, limits)
+        raise
+
+
+def _opened(source: Source, limits: TimetableLimits) -> Archive:
+    with _named(source):
+        archive = open_archive(source.path, limits)
+        check_files(archive)
+        return archive
+
+
+@contextmanager
+def _named(source: Source) -> Iterator[None]:
+    """Say whose archive it is that is refused."""
+    try:
+        yield
+    except PermanentError as error:
+        raise PermanentError(f"{source.name}: {error}") from error
 
 
 def _loaded(
@@ -110,7 +135,8 @@ def _loaded(
         clear_space(connection, limits)
         create_version(connection, schema)
     for source, archive in zip(sources, archives, strict=True):
-        load_bundle(building, shared, archive, name=source.name, trust=source.trust)
+        with _named(source):
+            load_bundle(building, shared, archive, name=source.name, trust=source.trust)
     with building.stage("index"):
         sink.flush()
         index_version(sink)
@@ -150,7 +176,8 @@ def _loaded(
 
 def unchanged_result(live: Version) -> SyncResult:
     """The result of the sync that loaded ``live``, as an unchanged one."""
-    return SyncResult(**{**live.result, "unchanged": True, "seconds": {}})
+    now = {"unchanged": True, "seconds": {}, "peak_rss_mib": round(peak_rss_mib(), 1)}
+    return SyncResult(**{**live.result, **now})
 
 
 def version_bytes(connection: Db, schema: str) -> int:

@@ -151,9 +151,15 @@ def test_nonsense_is_one_sentence(static: Path, tmp_path: Path) -> None:
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "x.pb").write_bytes(b"<html>")
     (tmp_path / "text.zip").write_text("no zip")
+    for kind in ("gz", "zip"):
+        (tmp_path / kind).mkdir()
+        (tmp_path / kind / f"x.pb.{kind}").write_bytes(b"\x1f\x8bPK")
 
     with pytest.raises(RigError, match="not a GTFS-Realtime message"):
         Recorded(static, tmp_path / "bad")
+    for kind in ("gz", "zip"):
+        with pytest.raises(RigError, match=f"x.pb.{kind} is a damaged archive"):
+            Recorded(static, tmp_path / kind)
     with pytest.raises(RigError, match="not a readable zip"):
         redate_bundle(tmp_path / "text.zip", tmp_path / "out.zip", 1)
 

@@ -53,12 +53,13 @@ def test_a_server_that_never_answers_is_given_up_after_the_timeout_of_keys():
 
 def test_a_full_server_is_a_transient_error(redis):
     redis.config_set("maxmemory-policy", "noeviction")
+    before = redis.config_get("maxmemory")["maxmemory"]
     redis.config_set("maxmemory", "1")
     try:
         with pytest.raises(TransientError, match="OutOfMemoryError"):
             redis.set("a", 1)
     finally:
-        redis.config_set("maxmemory", "0")
+        redis.config_set("maxmemory", before)
 
 
 def test_our_own_mistake_is_not_named_as_theirs(redis):

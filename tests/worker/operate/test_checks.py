@@ -70,11 +70,12 @@ def test_an_evicting_redis_is_refused(subject, redis):
 
 
 def test_a_redis_that_is_nearly_full_is_named(subject, redis):
+    before = redis.config_get("maxmemory")["maxmemory"]
     redis.config_set("maxmemory", redis.info()["used_memory"] + 100_000)
     try:
         check = found(subject)["redis_memory"]
     finally:
-        redis.config_set("maxmemory", 0)
+        redis.config_set("maxmemory", before)
 
     assert not check.ok
 

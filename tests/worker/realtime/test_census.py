@@ -1,3 +1,4 @@
+import gzip
 from collections import Counter
 
 import pytest
@@ -62,8 +63,6 @@ def test_each_of_two_hours_of_metro_messages_is_counted(transit_data, tmp_path):
 
 
 def test_a_gzipped_file_is_counted_like_a_plain_one(feeds, tmp_path):
-    import gzip
-
     body = feeds.city().SerializeToString()
     path = tmp_path / "feed.pb.gz"
     path.write_bytes(gzip.compress(body))
@@ -119,6 +118,14 @@ def test_what_is_left_out_is_counted_by_its_reason_and_still_part_of_the_counts(
         pytest.param("a.pb", b"<html></html>", "html", id="a page"),
         pytest.param("a.pb", b"", "empty", id="an empty file"),
         pytest.param("a.pb.gz", b"\x1f\x8b\x08junk", "damaged gzip", id="a bad gzip"),
+        pytest.param(
+            *(
+                "a.pb.gz",
+                gzip.compress(bytes(64 << 20)),
+                "inflates to more than 32 MiB",
+            ),
+            id="a gzip bomb",
+        ),
         pytest.param("a.pb", b"\x0a\x0d\x0a\x032.0", "end inside", id="a cut file"),
         pytest.param("a.pb", bytes(range(10, 90)), "not a", id="other bytes"),
     ],

@@ -199,12 +199,13 @@ def test_stale_delays_are_stored_for_screens_and_told_to_nobody(redis, take, fee
 def test_a_full_redis_fails_the_tick_and_the_next_one_heals(redis, take, feeds):
     take(feeds.city(), now_s=feeds.NOON)
     later = feeds.city(timestamp=feeds.NOON + 15)
+    before = redis.config_get("maxmemory")["maxmemory"]
     redis.config_set("maxmemory", 1)
     try:
         with pytest.raises(TransientError):
             take(later, now_s=feeds.NOON + 15)
     finally:
-        redis.config_set("maxmemory", 0)
+        redis.config_set("maxmemory", before)
 
     assert read.route(redis, "r1").as_of == {TRIPS.name: feeds.NOON}
     assert take(later, now_s=feeds.NOON + 15).outcome == "stored"

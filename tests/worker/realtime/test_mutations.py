@@ -257,3 +257,15 @@ def test_the_walk_accepts_only_what_the_bindings_parse(good, piece, share):
     assert len(times) == len(rows)
     assert times.arrival_delay.tolist() == [row.arrival.delay for row in rows]
     assert times.departure_time.tolist() == [row.departure.time for row in rows]
+
+
+def test_what_a_deleted_entity_holds_is_walked_all_the_same(feeds):
+    message = feeds.city(trips=2)
+    message.entity[1].is_deleted = True
+    trip = message.entity[1].trip_update.trip.SerializeToString()
+    broken = message.SerializeToString().replace(trip, b"\x01" + trip[1:])
+
+    with pytest.raises(DecodeError):
+        FeedMessage.FromString(broken)
+    with pytest.raises(Malformed):
+        open_message(broken)

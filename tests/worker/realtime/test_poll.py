@@ -1,4 +1,5 @@
 import asyncio
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -156,18 +157,33 @@ def test_a_second_process_does_not_probe_at_the_same_time(redis, tick, clock, fe
     assert rows[FEED].outcome == "breaker"
 
 
-def test_a_feed_that_only_waited_for_its_turn_did_not_fail(redis, clock, only):
-    class Busy(Outside):
-        async def _fetch(self, paths, admit, sent, handle):
-            handle(Answer(feed=FEED, seconds=7.0, problem="deadline"))
+class Busy(Outside):
+    """So busy with others that the deadline comes before a feed's turn."""
 
-    source = Busy({})
+    async def _fetch(self, paths, admit, sent, handle):
+        for feed in paths:
+            handle(Answer(feed=feed, seconds=7.0, problem="deadline"))
+
+
+def test_a_feed_that_only_waited_for_its_turn_did_not_fail(redis, clock, only):
     for _ in range(POLICY.realtime.breaker_failures):
-        policy = only(FEED)
-        row = poll.Tick(redis, source, policy, now=clock.now, clock=clock)
+        row = poll.Tick(redis, Busy({}), only(FEED), now=clock.now, clock=clock)
         row.run(everything=True)
 
     assert breaker.read(redis, [FEED], now_s=clock.at)[FEED].failures == 0
+
+
+def test_a_feed_that_only_waited_for_its_turn_stays_as_urgent_as_it_was(
+    redis, tick, clock, feeds, only
+):
+    clock.at += 1
+    waited = poll.Tick(redis, Busy({}), only(FEED), now=clock.now, clock=clock).run()
+
+    rows, asked = tick({FEED: body(feeds.city())})
+
+    assert [row.outcome for row in waited] == ["waited for its turn"]
+    assert asked == [FEED]
+    assert rows[FEED].outcome == "stored"
 
 
 def test_bodies_that_are_no_feed_count_as_failures(redis, tick, clock):
@@ -231,6 +247,49 @@ def test_over_rate_slows_every_feed_down(redis, tick, clock, feeds, only):
     assert quota.condition(redis) == ("", True)
     assert slowed == ({}, [])
     assert set(asked) == {FEED, "metro_trips"}
+
+
+def test_a_path_that_alone_is_refused_with_403_does_not_slow_the_others_for_ever(
+    redis, tick, clock, feeds, only
+):
+    policy = only(FEED, "metro_trips")
+
+    def round_of_requests():
+        clock.at += 60
+        sound = body(feeds.city(timestamp=int(clock.at)))
+        return tick({FEED: {"problem": "rate_limited"}, "metro_trips": sound}, policy)
+
+    for _ in range(POLICY.realtime.breaker_failures):
+        assert set(round_of_requests()[1]) == {FEED, "metro_trips"}
+    redis.delete(keys.QUOTA_SLOWED)  # its time is over
+
+    assert round_of_requests()[1] == ["metro_trips"]
+    clock.at += POLICY.realtime.breaker_open_max_s
+    assert set(round_of_requests()[1]) == {FEED, "metro_trips"}
+    assert quota.condition(redis) == ("", False)
+
+
+def test_refusals_of_every_path_with_403_are_about_the_pace(redis, tick, clock, only):
+    policy = only(FEED, "metro_trips")
+    limited = {"problem": "rate_limited"}
+
+    for _ in range(2 * POLICY.realtime.breaker_failures):
+        clock.at += 60
+        assert set(tick({FEED: limited, "metro_trips": limited}, policy)[1]) == {
+            FEED,
+            "metro_trips",
+        }
+
+    assert quota.condition(redis) == ("", True)
+
+
+def test_states_that_a_later_release_wrote_are_read(redis, tick, clock, feeds):
+    tick({FEED: body(feeds.city())})
+    seen = json.loads(redis.hget(keys.FEED_STATES, FEED))
+    redis.hset(keys.FEED_STATES, FEED, json.dumps({**seen, "of_a_later_release": 1}))
+    clock.at += 15
+
+    assert tick({FEED: body(feeds.city(timestamp=int(clock.at)))})[1] == [FEED]
 
 
 def test_a_wrong_key_or_path_is_not_asked_again_at_once(tick, clock):

@@ -137,6 +137,12 @@ def test_vehicles_near_a_point_are_those_within_the_radius(redis, feeds):
         assert distances == pytest.approx(sorted(distances), abs=2)
 
 
+@pytest.mark.parametrize("radius_m", [-1, 5001, float("inf"), float("nan")])
+def test_a_radius_that_would_read_the_whole_map_is_refused(redis, radius_m):
+    with pytest.raises(ValueError, match="between 0 and 5000 metres"):
+        read.vehicles_near(redis, -33.87, 151.2, radius_m)
+
+
 def test_a_vehicle_without_a_position_is_on_its_route_but_not_on_the_map(redis, feeds):
     message = feeds.empty()
     feeds.vehicle(message, "t", "r", -33.87, 151.2).vehicle.ClearField("position")

@@ -260,7 +260,9 @@ def test_a_large_bundle_does_not_outweigh_what_a_small_one_loses(
     published[BUNDLES["complete"].path] = zipped(large, "complete.zip").read_bytes()
     published[BUNDLES["sydneytrains"].path] = zipped(broken, "t.zip").read_bytes()
 
-    with pytest.raises(PermanentError, match=r"^stop_times.txt:2: .* would be left"):
+    with pytest.raises(
+        PermanentError, match=r"^sydneytrains: stop_times.txt:2: .* would be"
+    ):
         sync()
 
 

@@ -13,7 +13,7 @@ from worker.errors import PermanentError, TransientError
 from worker.policy import POLICY, vary
 from worker.policy.timetable import TIMETABLE
 from worker.timetable import swap
-from worker.timetable.names import PREVIOUS
+from worker.timetable.names import LIVE, PREVIOUS
 from worker.timetable.sync import SyncResult
 
 Loader = psycopg.Connection[Any]
@@ -125,6 +125,41 @@ def test_a_scheduled_sync_refuses_what_one_by_hand_warns_of(
     ):
         load(old, by_hand=False)
     assert "no service of the bundle archive runs on 2026-11-23" in load(old).warnings
+
+
+def schemas(loader: Loader) -> set[str]:
+    rows = loader.execute(
+        "SELECT nspname::text FROM pg_namespace WHERE starts_with(nspname, %s)",
+        (LIVE,),
+    ).fetchall()
+    loader.commit()
+    return {name for (name,) in rows}
+
+
+def test_a_refused_feed_takes_no_space_until_the_next_load(
+    small_feed: dict[str, str], zipped: Zipped, load: Load, loader: Loader
+) -> None:
+    load(zipped(small_feed))
+    small_feed["stop_times.txt"] += "t1,,,Q,3\n"
+
+    with pytest.raises(PermanentError, match="stop_id Q is not known"):
+        load(zipped(small_feed, "bad.zip"))
+
+    assert schemas(loader) == {LIVE}
+
+
+def test_an_archive_without_a_required_file_costs_no_previous_version(
+    small_feed: dict[str, str], zipped: Zipped, load: Load, loader: Loader
+) -> None:
+    load(zipped(small_feed))
+    small_feed["stop_times.txt"] += "b1,08:30:00,08:30:00,P1,10\n"
+    load(zipped(small_feed, "changed.zip"))
+    del small_feed["agency.txt"]
+
+    with pytest.raises(PermanentError, match="archive: the required file agency"):
+        load(zipped(small_feed, "bad.zip"))
+
+    assert schemas(loader) == {LIVE, PREVIOUS}
 
 
 def test_a_collapse_against_the_live_version_is_refused(
