@@ -60,7 +60,7 @@ def alert_of(entity: FeedEntity) -> Alert:
     """An entity of an alerts feed as our own value."""
     alert = entity.alert
     return Alert(
-        alert_id=entity.id,
+        alert_id=_text(entity.id),
         cause=_Alert.Cause.Name(alert.cause),
         effect=_Alert.Effect.Name(alert.effect),
         periods=tuple(
@@ -72,10 +72,10 @@ def alert_of(entity: FeedEntity) -> Alert:
         ),
         informed=tuple(
             Informed(
-                agency_id=each.agency_id,
-                route_id=each.route_id or each.trip.route_id,
-                stop_id=each.stop_id,
-                trip_id=each.trip.trip_id,
+                agency_id=_text(each.agency_id),
+                route_id=_text(each.route_id or each.trip.route_id),
+                stop_id=_text(each.stop_id),
+                trip_id=_text(each.trip.trip_id),
                 route_type=each.route_type if each.HasField("route_type") else None,
                 direction_id=each.direction_id
                 if each.HasField("direction_id")

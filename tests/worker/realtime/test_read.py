@@ -189,10 +189,17 @@ def test_an_alert_that_is_no_text_is_read_all_the_same(redis, feeds):
     message = feeds.empty()
     alert = message.entity.add(id="a").alert
     alert.header_text.translation.add(text="xxxx", language="en")
+    alert.informed_entity.add(
+        agency_id="xxxx", route_id="xxxx", stop_id="xxxx", trip={"trip_id": "xxxx"}
+    )
+    message.entity[0].id = "xxxx"
     body = message.SerializeToString().replace(b"xxxx", b"\xff\xfexx")
     store(redis, "alerts", body)
 
-    assert [alert.title for alert in read.alerts(redis)] == ["\ufffd\ufffdxx"]
+    ((found,),) = [read.alerts(redis)]
+    (who,) = found.informed
+    texts = (found.alert_id, who.agency_id, who.route_id, who.stop_id, who.trip_id)
+    assert {found.title, *texts} == {"\ufffd\ufffdxx"}
 
 
 def test_alerts_are_read_by_route_by_stop_or_all(redis, feeds):
