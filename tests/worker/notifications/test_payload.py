@@ -86,8 +86,8 @@ ALERT = {"title": "Trackwork", "text": "Buses replace trains.", "cause": "MAINTE
         ),
         (
             {"kind": "replaced", "delay_s": 0},
-            "T1 North Shore: the 08:30 is replaced",
-            "The 08:30 at Central, Platform 1 is replaced by another service; "
+            "T1 North Shore: the 08:30 has changed",
+            "The 08:30 at Central, Platform 1 runs to another timetable; "
             "check before you leave.",
         ),
         (
