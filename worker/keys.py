@@ -261,10 +261,10 @@ KEYS: tuple[Key, ...] = (
     Key(
         pattern=DELIVERIES,
         type="stream",
-        ttl="recording.stream_ttl_s, push.deliveries_cap entries",
+        ttl="recording.reader_grace_s an entry, push.deliveries_cap entries",
         writer="apns_worker, upkeep",
-        reader="load tests",
-        holds="what became of notifications, one entry a batch",
+        reader="status",
+        holds="what became of notifications of late, one entry a batch",
     ),
     Key(
         pattern=APNS_PAUSED,

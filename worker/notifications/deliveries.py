@@ -1,6 +1,10 @@
-"""What became of notifications, in a capped Redis stream: one entry a batch."""
+"""What became of notifications of late, in a Redis stream: one entry a batch.
+
+For whoever looks now; what is kept for days stands in the outbox itself.
+"""
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 
 from redis import Redis
@@ -15,8 +19,10 @@ def append(redis: Redis, policy: Policy, deliveries: Sequence[Delivery]) -> None
     if not deliveries:
         return
     text = json.dumps([as_row(delivery) for delivery in deliveries])
+    oldest = int((time.time() - policy.recording.reader_grace_s) * 1000)
     with redis.pipeline() as pipe:
         pipe.xadd(keys.DELIVERIES, {"batch": text}, maxlen=policy.push.deliveries_cap)
+        pipe.xtrim(keys.DELIVERIES, minid=oldest, approximate=False)
         pipe.expire(keys.DELIVERIES, policy.recording.stream_ttl_s)
         pipe.execute()
 

@@ -8,6 +8,7 @@ from redis import Redis
 
 from worker import keys
 from worker.measures import Recorded
+from worker.notifications import deliveries
 from worker.policy import Policy
 from worker.records import Sample, TaskRecord
 from worker.telemetry import gauges, recording
@@ -42,6 +43,7 @@ def read(redis: Redis, policy: Policy) -> Recent:
             closed.setdefault((entry.task_id, entry.attempt), entry)
     sampled: Any = redis.xrange(keys.SAMPLES, min=after)
     samples = [each for _, fields in sampled for each in gauges.parsed(fields)]
+    pushed: Any = redis.xrange(keys.DELIVERIES, min=after)
     samples += gauges.of_queues(redis, policy, now=now)
     samples += gauges.of_tasks(redis, policy, now=now)
     samples += gauges.of_pushes(redis, now=now)
@@ -49,6 +51,9 @@ def read(redis: Redis, policy: Policy) -> Recent:
         now=now,
         recorded=Recorded(
             tasks=list(closed.values()),
+            deliveries=[
+                each for _, fields in pushed for each in deliveries.parsed(fields)
+            ],
             samples=samples,
             started_at=since,
             finished_at=now,

@@ -10,6 +10,7 @@ from worker.operate.show import Table
 from worker.policy import Policy
 from worker.realtime import store
 from worker.realtime.read import freshness
+from worker.records import Delivery
 from worker.reliability import breaker, dead_letters, quota
 
 _LETTERS_SHOWN = 5
@@ -18,7 +19,7 @@ _LETTERS_SHOWN = 5
 def every(
     redis: Redis, policy: Policy, policy_set: str, *, service_now: float
 ) -> list[Table]:
-    """Feeds, quota, tasks, queues, processes, alarms and dead letters, as tables.
+    """Feeds, quota, tasks, notifications, queues, processes, alarms and dead letters.
 
     ``service_now``: epoch seconds of the clock that the feeds follow (a replay's).
     Raises TransientError when Redis does not answer.
@@ -28,6 +29,7 @@ def every(
         _feeds(redis, policy, service_now, now=recent.now),
         _quota(redis, policy, now=recent.now),
         _tasks(recent, policy),
+        _pushes(recent, policy),
         _queues(recent, policy),
         _processes(recent),
         _alarms(recent, policy),
@@ -110,6 +112,24 @@ def _tasks(recent: Recent, policy: Policy) -> Table:
             *("task", "success_age_s", "attempts", "success_rate"),
             *("p50_service_s", "p95_service_s", "queue_wait_p95_s", "peak_rss_mib"),
         ),
+        rows=rows,
+    )
+
+
+def _pushes(recent: Recent, policy: Policy) -> Table:
+    """What became of notifications; of those sent, how long after the feed said it."""
+    by_outcome: dict[str, list[Delivery]] = {}
+    for delivery in recent.recorded.deliveries:
+        by_outcome.setdefault(delivery.outcome, []).append(delivery)
+    rows = []
+    for outcome, ended in sorted(by_outcome.items()):
+        took_s = [d.sent_at - d.published_at for d in ended if d.sent_at is not None]
+        shares = (_known(quantile(took_s, share)) for share in (0.50, 0.95))
+        rows.append((outcome, len(ended), *shares))
+    minutes = policy.recording.reader_grace_s // 60
+    return Table(
+        title=f"Notifications that ended, last {minutes} minutes",
+        columns=("outcome", "notifications", "p50_sent_s", "p95_sent_s"),
         rows=rows,
     )
 

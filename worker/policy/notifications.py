@@ -11,13 +11,15 @@ class Matching:
 
     A rider is told of a line once for each size of delay (``realtime.delay_buckets_s``)
     in ``told_again_after_s``; ``max_per_rider_hour`` bounds everything
-    together. An alert is told from ``alert_lead_s`` before the rider's window opens.
+    together. An alert is told from ``alert_lead_s`` before the rider's window opens,
+    a trip that does not run from ``trip_lead_s`` before its service day begins.
     ``work_mem_mib``: what PostgreSQL may use for one join or sort of the matcher.
     """
 
     told_again_after_s: int
     max_per_rider_hour: int
     alert_lead_s: int
+    trip_lead_s: int
     kept_days: int
     work_mem_mib: int
     reason: str
@@ -89,12 +91,14 @@ MATCHING = Matching(
     told_again_after_s=3 * 3600,
     max_per_rider_hour=6,
     alert_lead_s=1800,
+    trip_lead_s=86_400,
     kept_days=14,
     work_mem_mib=32,
     reason=(
         "A line late in the morning and again in the evening is two stories; six an "
-        "hour is more than anyone reads. 32 MiB hold the join of 500,000 favorites "
-        "without files."
+        "hour is more than anyone reads. Tomorrow's trips are told today; a feed that "
+        "names a later day errs. 32 MiB hold the join of 500,000 favorites without "
+        "files."
     ),
 )
 
@@ -119,12 +123,13 @@ PUSH = Push(
     token_least_s=1_200,
     title_limit=80,
     body_limit=240,
-    deliveries_cap=20_000,
+    deliveries_cap=2_000,
     reason=(
         "A batch is a fraction of a second at 500 streams, so a killed sender repeats "
         "few; connecting 3 s and sending 5 s leave 4 s of the soft limit for SQL. "
         "Ten minutes late a delay is history. Apple wants a token at most each 20 "
         "minutes and at least each hour. Twenty devices of one line that are all "
-        "foreign are less likely than an APNS_TOPIC that a deploy got wrong."
+        "foreign are less likely than an APNS_TOPIC that a deploy got wrong. A batch "
+        "that status looks back on is 28 kB at most: 2,000 fit beside the queues."
     ),
 )

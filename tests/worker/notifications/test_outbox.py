@@ -1,15 +1,18 @@
 """Rows are promises: claimed once, marked once, found again, ended in time."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from worker import keys
 from worker.clients import postgres
-from worker.notifications import outbox, sweep
+from worker.notifications import deliveries, outbox, sweep
 from worker.notifications.outbox import Mark
 from worker.policy import POLICY, vary
+from worker.records import Delivery
 
 LINE = {"route_id": "T1"}
 LEASE_S = POLICY.tasks["apns_worker"].time_limit_s + POLICY.push.claim_margin_s
@@ -262,6 +265,26 @@ def test_a_deep_queue_is_not_made_deeper(redis):
     assert [len(ids) for _, ids in published] == [100, 100, 100]
     assert {task for task, _ in published} == {"apns_worker"}
     assert (first, second) == (700, 1000)
+
+
+def test_redis_keeps_what_became_of_notifications_for_minutes_alone(redis):
+    ended = Delivery(
+        notification_id="a",
+        published_at=1.0,
+        matched_at=2.0,
+        sent_at=None,
+        arrived_at=None,
+        outcome="expired",
+    )
+    grace_s = POLICY.recording.reader_grace_s
+    now_ms = int(time.time() * 1000)
+    for age_s in (2 * grace_s, grace_s - 60):
+        redis.xadd(keys.DELIVERIES, {"batch": "[]"}, id=now_ms - age_s * 1000)
+
+    deliveries.append(redis, POLICY, [ended])
+
+    kept = [deliveries.parsed(fields) for _, fields in redis.xrange(keys.DELIVERIES)]
+    assert kept == [[], [ended]]
 
 
 def test_old_notifications_and_dead_devices_are_forgotten(waiting, role, owner):

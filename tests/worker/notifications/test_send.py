@@ -424,7 +424,6 @@ def test_a_sender_killed_at_each_step_loses_nothing(
     database,
     redis_url,
     riders_in_all,
-    record_property,
 ):
     waiting(riders_in_all)
     environment = {
@@ -445,7 +444,7 @@ def test_a_sender_killed_at_each_step_loses_nothing(
     pushes = arrived(apple)
     times = Counter(each["apns_id"] for each in pushes)
     duplicates = len(pushes) - len(times)
-    record_property("sent_twice", duplicates)
+    print(f"{duplicates} of {riders_in_all} sent twice, nothing lost")  # noqa: T201
     assert states(riders) == {("sent", "sent"): riders_in_all}
     assert set(times) == set(rows)
     assert 0 < duplicates <= 4 * BATCH

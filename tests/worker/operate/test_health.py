@@ -4,11 +4,12 @@ import time
 
 import pytest
 
+from worker.notifications import deliveries
 from worker.operate import health, status
 from worker.policy import POLICY
 from worker.realtime import store
 from worker.realtime.cadence import FeedState
-from worker.records import Outcome, Sample
+from worker.records import Delivery, Outcome, Sample
 from worker.reliability import breaker, dead_letters, quota
 from worker.reliability.breaker import Rule
 from worker.reliability.dead_letters import DeadLetter
@@ -118,6 +119,31 @@ def test_status_tells_tasks_queues_processes_and_letters(at_work):
     assert [r["queue"] for r in tables["Queues"].as_dicts()] == list(POLICY.queues)
     assert tables["Processes"].rows[-1] == ("all", 80.0, None)
     assert "Apple refused the key" in tables["Dead letters: 1 kept"].markdown()
+
+
+def test_status_tells_how_notifications_ended_and_how_soon_they_left(redis):
+    now = time.time()
+    ended = [
+        Delivery(
+            notification_id=f"{outcome}-{took_s}",
+            published_at=now - 60,
+            matched_at=now - 50,
+            sent_at=None if took_s is None else now - 60 + took_s,
+            arrived_at=None,
+            outcome=outcome,
+        )
+        for outcome, took_s in (("sent", 10.0), ("sent", 12.0), ("expired", None))
+    ]
+    deliveries.append(redis, POLICY, ended[:1])
+    deliveries.append(redis, POLICY, ended[1:])
+
+    tables = {table.title: table for table in status_of(redis)}
+
+    (pushes,) = (t for title, t in tables.items() if title.startswith("Notifications"))
+    assert pushes.rows == [
+        ("expired", 1, None, None),
+        ("sent", 2, pytest.approx(11.0), pytest.approx(11.9)),
+    ]
 
 
 def test_status_says_how_each_feed_answered_and_what_holds_us_back(redis):
