@@ -25,7 +25,7 @@ class Disruptions:
     ``from_at`` to ``to_at`` is when a rider is concerned: from the planned to the
     expected time of a late vehicle. ``alert``: index in ``alerts``, -1 for none; of a
     delay it is the alert that explains it, where alerts were added before.
-    ``skipped``: rows with a service date that is none.
+    ``skipped``: rows with a service date that is none, or too far ahead.
     """
 
     kind: list[str] = field(default_factory=list)
@@ -46,14 +46,21 @@ class Disruptions:
     def __len__(self) -> int:
         return len(self.kind)
 
-    def add_delays(self, delays: Mapping[str, Sequence[Any]], now: datetime) -> None:
+    def add_delays(
+        self, delays: Mapping[str, Sequence[Any]], matching: Matching, now: datetime
+    ) -> None:
         """Late, canceled and replaced trips that have not left yet.
 
         ``delays``: one sequence a field of ``Delay``, as ``read`` gives them.
         """
         now_s = int(now.timestamp())
-        dates = {date: service_day(date) for date in set(delays["service_date"])}
-        known = [dates[date] is not None for date in delays["service_date"]]
+        near = {
+            date
+            for date in set(delays["service_date"])
+            if (day := service_day(date)) is not None
+            and day.starts_at <= now_s + matching.trip_lead_s
+        }
+        known = [date in near for date in delays["service_date"]]
         self.skipped += known.count(False)
         coming = [
             fine and (at is None or at > now_s)
@@ -73,6 +80,26 @@ class Disruptions:
             if self._explained
             else [-1] * len(to_at)
         )
+
+    def without_time(self) -> list[int]:
+        """Rows of delays whose vehicle the feed does not say when to expect."""
+        return [
+            row
+            for row, at in enumerate(self.expected_at)
+            if at is None and self.kind[row] == "delay"
+        ]
+
+    def expect(self, expected_at: Mapping[int, int], now: datetime) -> None:
+        """Say of rows when their vehicle is expected; what has left is told no more."""
+        now_s = int(now.timestamp())
+        for row, at in expected_at.items():
+            self.expected_at[row] = self.to_at[row] = at
+            self.from_at[row] = at - self.delay_s[row]
+        left = {row for row, at in expected_at.items() if at <= now_s}
+        if left:
+            stays = [row not in left for row in range(len(self))]
+            for name in (*_AS_GIVEN, "from_at", "to_at", "alert"):
+                setattr(self, name, list(compress(getattr(self, name), stays)))
 
     def _explanation(self, route_id: str, trip_id: str) -> int:
         """The alert that gives a cause for it: one of its trip, or of its line."""

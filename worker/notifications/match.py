@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from worker.clients.postgres import Connection
+from worker.notifications import planned
 from worker.notifications.disruptions import Disruptions
 from worker.notifications.service_days import service_day
 from worker.notifications.statement import PREPARE, statement
@@ -43,6 +44,9 @@ def insert_notifications(
     """
     if not disruptions.kind:
         return Matched(ids=[], capped=0)
+    timetable = _timetable_is_loaded(db)
+    if timetable:
+        planned.complete(db, disruptions, now)
     db.execute(
         PREPARE, {"lock": _LOCK, "work_mem": f"{policy.matching.work_mem_mib}MB"}
     )
@@ -50,7 +54,7 @@ def insert_notifications(
     days = [day for day in dates.values() if day is not None]
     numbers = {date: number for number, date in enumerate(dates, 1)}
     row = db.execute(
-        statement(timetable=_timetable_is_loaded(db)).encode(),
+        statement(timetable=timetable).encode(),
         {
             "days": [day.day for day in days],
             "starts": [day.starts_at for day in days],

@@ -32,12 +32,13 @@ def service_day(yyyymmdd: str) -> ServiceDay | None:
     """The service day that a feed names; None when it is not a date."""
     try:
         day = datetime.strptime(yyyymmdd, "%Y%m%d").replace(tzinfo=SYDNEY).date()
-    except ValueError:
+        noon = datetime.combine(day, time(12), SYDNEY).astimezone(UTC)
+        midnight = noon - timedelta(hours=12)
+    except (ValueError, OverflowError):  # the year 1 has a first day
         return None
-    noon = datetime.combine(day, time(12), SYDNEY).astimezone(UTC)
     return ServiceDay(
         day=day,
-        starts_at=int((noon - timedelta(hours=12)).timestamp()),
+        starts_at=int(midnight.timestamp()),
         weekday=_bit(day.weekday()),
         weekday_before=_bit(day.weekday() - 1),
         weekday_after=_bit(day.weekday() + 1),

@@ -49,14 +49,18 @@ _WITH_TIMETABLE = {
             and {_IN_WINDOW} and {_WORTH_IT}
         offset 0
     ) w
-    where exists (
-        select from gtfs.stop_times a
-        join gtfs.stop_times b on b.trip_id = a.trip_id
-        join gtfs.stops s on s.stop_id = b.stop_id
-        where a.trip_id = w.trip_id and a.stop_id = w.stop_id
-            and b.stop_sequence > a.stop_sequence
-            and w.to_stop_id in (s.stop_id, s.parent_station)
-    )""",
+    -- The trip calls there before it calls where the rider wants to go.
+    cross join lateral (
+        select
+            min(c.stop_sequence) filter (where c.stop_id = w.stop_id) as here,
+            max(c.stop_sequence) filter (
+                where w.to_stop_id in (s.stop_id, s.parent_station)
+            ) as there
+        from gtfs.stop_times c
+        join gtfs.stops s using (stop_id)
+        where c.trip_id = w.trip_id
+    ) way
+    where way.here < way.there""",
 }
 
 _WITHOUT_TIMETABLE = {
@@ -113,12 +117,17 @@ whole as materialized (
     from said s
     left join (select distinct on (n) * from call order by n, at) c using (n)
 ),
--- For riders of a line: the worst of each quarter of an hour is enough.
+-- For riders of a line: of each quarter of an hour the worst is enough, told to those
+-- whom any of it concerns.
 line as materialized (
-    select w.*
+    select
+        w.n, w.kind, w.route_id, w.delay_s, w.weekday, w.weekday_before,
+        w.weekday_after, w.stop_id, w.expected_at, worst.from_minute, worst.to_minute
     from whole w
     join (
-        select max(delay_s::bigint << 32 | n) & 4294967295 as n
+        select
+            max(delay_s::bigint << 32 | n) & 4294967295 as n,
+            min(from_minute) as from_minute, max(to_minute) as to_minute
         from whole
         group by
             route_id, from_minute / 15, kind, case when kind <> 'delay' then n end
@@ -237,14 +246,21 @@ fresh as materialized (
     cross join lateral (
         select encode(sha256(convert_to(o.subject, 'UTF8')), 'hex') as collapse_id
     ) i
+    -- Told ever: one look into the unique key.
+    cross join lateral (
+        select max(n.bucket) as bucket
+        from app.notifications n
+        where n.device_id = d.id and n.collapse_id = i.collapse_id
+    ) b
+    -- Told of late: what a rider hears in a day and a half is little.
     cross join lateral (
         select
             count(*) filter (
-                where n.matched_at > %(real)s - interval '1 hour'
+                where n.device_id = d.id
+                    and n.matched_at > %(real)s - interval '1 hour'
             ) as told,
             bool_or(
-                n.bucket >= o.bucket and n.kind = o.kind
-                and (n.collapse_id = i.collapse_id or (
+                n.device_id = d.id and n.bucket >= o.bucket and n.kind = o.kind and ((
                     n.trip_id = o.trip_id and n.trip_id <> '' and n.kind <> 'alert'
                     and n.service_date = o.service_date
                 ) or (
@@ -254,10 +270,10 @@ fresh as materialized (
                 ))
             ) as known
         from app.notifications n
-        where n.device_id = d.id
+        where n.user_id = o.user_id
             and n.matched_at > %(real)s - interval '36 hours'
     ) h
-    where h.known is not true
+    where h.known is not true and coalesce(b.bucket < o.bucket, true)
 ),
 ranked as materialized (
     select

@@ -17,7 +17,7 @@ def alert_matcher(world: World) -> Detail:
     disruptions = Disruptions()
     disruptions.add_alerts(read.alerts(world.redis), policy.matching, now)
     for delays in read.worst_delays_in_columns(world.redis):
-        disruptions.add_delays(delays, now)
+        disruptions.add_delays(delays, policy.matching, now)
     with world.postgres("matcher") as db:
         matched = match.insert_notifications(
             db,

@@ -154,7 +154,7 @@ def match(database) -> Callable[..., Matched]:
         if delays:
             names = list(delays[0])
             columns = {name: [row[name] for row in delays] for name in names}
-            disruptions.add_delays(columns, now)
+            disruptions.add_delays(columns, policy.matching, now)
         with postgres.connect(database.url, "matcher", policy) as db:
             return insert_notifications(
                 db,

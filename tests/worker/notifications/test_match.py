@@ -391,6 +391,22 @@ def test_an_alert_is_told_while_it_holds_and_a_little_before(
     assert bool(riders.told(rider)) is is_told
 
 
+def test_alerts_that_stand_for_days_leave_room_for_a_delay(riders, match, happens, now):
+    rider = riders.one(LINE)
+    cap = POLICY.matching.max_per_rider_hour
+    alerts = tuple(happens.alert(LINE, alert_id=f"alert-{n}") for n in range(cap))
+    days_later = now + timedelta(days=3)
+
+    match(alerts=alerts)
+    matched = match(
+        happens.late(days_later, service_date="20260618"), alerts=alerts, now=days_later
+    )
+
+    kinds = [row["kind"] for row in riders.told(rider)]
+    assert kinds == ["alert"] * cap + ["delay"]
+    assert matched.capped == 0
+
+
 def test_an_alert_of_the_line_gives_the_cause_of_a_delay(riders, match, happens, now):
     rider = riders.one({"route_id": "T1", "stop_id": "P1", "from_minute": 505})
 
@@ -434,12 +450,87 @@ def test_a_hostile_id_that_a_rider_likes_is_told_too(riders, match, happens, now
     assert len(row["collapse_id"].encode()) <= 64
 
 
-def test_a_service_date_that_is_none_is_skipped(riders, match, happens, now):
+@pytest.mark.parametrize("date", ["2026061", "20260230", "00010101", "99991231"])
+def test_a_service_date_that_cannot_be_is_skipped(riders, match, happens, now, date):
+    rider = riders.one(LINE, {"trip_id": "odd"})
+
+    match(
+        happens.late(now, service_date=date, trip_id="odd"),
+        happens.canceled(now, service_date=date, trip_id="odd"),
+        happens.late(now),
+    )
+
+    assert [row["trip_id"] for row in riders.told(rider)] == ["trip-1"]
+
+
+@pytest.mark.usefixtures("timetable")
+@pytest.mark.parametrize(("date", "is_told"), [("20260616", True), ("20260617", False)])
+def test_of_trips_that_do_not_run_those_until_tomorrow_are_told(
+    riders, match, happens, now, date, is_told
+):
+    rider = riders.one({"trip_id": "trip-1"})
+
+    match(happens.canceled(now, service_date=date))
+
+    assert bool(riders.told(rider)) is is_told
+
+
+# Trains come late without a time: trip-1 leaves P1 at 08:20, so at 08:30.
+@pytest.mark.usefixtures("timetable")
+@pytest.mark.parametrize(
+    ("at", "favorite", "is_told"),
+    [
+        ((8, 0), {"from_minute": 500, "to_minute": 501}, True),
+        ((8, 0), {"from_minute": 511, "to_minute": 600}, False),
+        ((8, 0), {"from_minute": 470, "to_minute": 490}, False),
+        ((8, 29), {"from_minute": 500, "to_minute": 501}, True),
+        ((8, 30), {"from_minute": 470, "to_minute": 600}, False),
+    ],
+    ids=str,
+)
+def test_a_delay_without_a_time_is_told_as_the_timetable_has_it(
+    riders, match, happens, now, at, favorite, is_told
+):
+    rider = riders.one({"stop_id": "P1", **favorite})
+    hour, minute = at
+    now = now.replace(hour=hour, minute=minute)
+
+    match(happens.late(now, expected_at=None), now=now)
+
+    told = [row["expected_at"].astimezone(SYDNEY) for row in riders.told(rider)]
+    assert [f"{each:%H:%M}" for each in told] == ["08:30"] * is_told
+
+
+@pytest.mark.usefixtures("timetable")
+@pytest.mark.parametrize(
+    "unknown", [{"trip_id": "RTTA"}, {"stop_id": "X"}, {"trip_id": "\x00nul"}], ids=str
+)
+def test_a_delay_that_the_timetable_does_not_know_is_told_without_a_time(
+    riders, match, happens, now, unknown
+):
     rider = riders.one(LINE)
 
-    match(happens.late(now, service_date="2026061"), happens.late(now))
+    match(happens.late(now, expected_at=None, **unknown))
 
-    assert len(riders.told(rider)) == 1
+    assert [row["expected_at"] for row in riders.told(rider)] == [None]
+
+
+def test_a_window_that_opens_within_a_quarter_of_an_hour_hides_no_delay(
+    riders, match, happens, now
+):
+    early = riders.one({**LINE, "from_minute": 420, "to_minute": 511})
+    later = riders.one({**LINE, "from_minute": 521, "to_minute": 540})
+    at = {
+        minute: int((now + timedelta(minutes=minute)).timestamp())
+        for minute in (40, 42)
+    }
+
+    match(
+        happens.late(now, expected_at=at[40], delay_s=600),  # planned for 08:30
+        happens.late(now, expected_at=at[42], delay_s=300, trip_id="trip-2"),
+    )
+
+    assert [len(riders.told(who)) for who in (early, later)] == [1, 1]
 
 
 def test_two_matchers_at_once_tell_each_rider_once(riders, match, happens, now):
