@@ -1,45 +1,68 @@
 """What a match cycle and a push cost, in time and in private memory.
 
-2,000 delayed trips of 20 stops, as Redis holds them, against riders with five favorites
-each; the pushes are those of `pushes`.
+2,000 delayed trips of 20 stops, as Redis holds them, against riders with five
+favorites each, in a database as it is when deployed: the timetable is loaded, and
+riders have been told of other things for a fortnight. The pushes are those of `pushes`.
 """
 
 import os
 import time
 import uuid
 from collections.abc import Iterator
-from datetime import datetime
 from random import Random
 from statistics import median
 from typing import Any
 
 import psycopg
+from google.transit.gtfs_realtime_pb2 import FeedMessage
 
-from loadtests.bench import pushes
+from loadtests.bench import network, pushes
+from loadtests.bench.loading import load
 from loadtests.bench.memory import memory_row
 from loadtests.bench.row import Row
 from loadtests.rig.rig import Rig
 from worker import env, keys
 from worker.notifications.service_days import today
-from worker.realtime import delays
+from worker.policy import POLICY
+from worker.realtime import decode, significant, slices
+from worker.realtime.envelope import open_message
 from worker.tasks.alert_matcher import alert_matcher
 from worker.tasks.world import World, world
 
 REPEATS = 5
-_TRIPS, _STOPS_A_TRIP = 2_000, 20
-_ROUTES, _STOPS_A_ROUTE, _STOPS = 600, 40, 30_000
-_ZIPF = 0.75
+_LATE_TRIPS = 2_000
 _FAVORITES = 5
+_TOLD_BEFORE = 20  # of each rider in the days that are kept: 1.4 a day
 _CYCLES = ((10_000, 200.0), (100_000, 800.0))
+_FEED = "buses_trips"
+
+_HISTORY = """
+insert into app.notifications (
+    user_id, device_id, kind, route_id, stop_id, trip_id, service_date, delay_s,
+    collapse_id, bucket, published_at, matched_at, expires_at, state, due_at, hinted_at,
+    sent_at, outcome, title, body
+)
+select
+    d.user_id, d.id, 'delay', 'r1', 's1', 'trip1', t.at::date, 900,
+    md5(n::text || d.id) || md5(n::text), 3, t.at, t.at, t.at, 'sent', t.at, t.at, t.at,
+    'sent', '1: 15 min late', 'The 08:15 at Stop 1 is now expected at 08:30.'
+from generate_series(1, %(rows)s) n
+cross join lateral (
+    select now() - (n - 0.5) * make_interval(days => %(days)s) / %(rows)s as at
+) t
+cross join app.devices d
+"""
 
 
 def rows(up: Rig) -> Iterator[Row]:
     """Every line of the notifications room, in a world that is migrated."""
     os.environ.update(up.environment)
+    bundle = up.folder / "network.zip"
+    network.write_timetable(bundle)
+    load(up.servers.database_url, bundle)
     with psycopg.connect(up.servers.admin_database_url, autocommit=True) as owner:
         for riders, target_ms in _CYCLES:
             yield _cycle(owner, riders, target_ms)
-        _forget(owner)
         yield memory_row("match_private_memory", _one_match, target_mib=40.0)
     yield from pushes.rows(up)
 
@@ -51,10 +74,10 @@ def _cycle(owner: psycopg.Connection[Any], riders: int, target_ms: float) -> Row
     _write_delays(here)
     times = []
     for _ in range(1 + REPEATS):
-        _forget(owner)
         began = time.perf_counter()
         said = alert_matcher(here)
         times.append((time.perf_counter() - began) * 1e3)
+        owner.execute("delete from app.notifications where state = 'new'")
         if said["notifications"] < riders // 100:
             raise RuntimeError(f"the bench matched too few riders: {said}")
     return Row(
@@ -75,79 +98,72 @@ def _world() -> World:
     return world(settings.policy(), settings, lambda *_: None)
 
 
-def _forget(owner: psycopg.Connection[Any]) -> None:
-    owner.execute("truncate app.notifications")
-
-
 def _write_riders(owner: psycopg.Connection[Any], riders: int) -> None:
-    """Riders with a device each; nearly every favorite is a line at a stop."""
-    random = Random(1)
+    """Riders with a device each, their favorites, and what they were told before."""
     owner.execute("truncate app.devices, app.favorites, app.notifications")
     with owner.cursor() as cursor:
         with cursor.copy("copy app.devices (user_id, token) from stdin") as copy:
             for rider in range(riders):
                 copy.write_row((uuid.UUID(int=rider + 1), f"{rider:064x}"))
         with cursor.copy(
-            "copy app.favorites (user_id, route_id, stop_id, from_minute, to_minute, "
-            "weekdays, threshold_s) from stdin"
+            "copy app.favorites (user_id, route_id, stop_id, to_stop_id, trip_id, "
+            "from_minute, to_minute, weekdays, threshold_s) from stdin"
         ) as copy:
-            stops = [_stops_of(line) for line in range(_ROUTES)]
-            lines = _lines(random, riders * _FAVORITES)
-            for number, line in enumerate(lines):
-                opens = random.randrange(0, 1_380)
-                stop = None if number % 20 == 0 else random.choice(stops[line])
-                copy.write_row(
-                    (
-                        *(uuid.UUID(int=number % riders + 1), f"r{line}", stop),
-                        *(opens, opens + 60, 31 if number % 3 else 127),
-                        random.choice((600, 900, 1_200)),
-                    )
-                )
-    owner.execute("vacuum analyze app.favorites")
-    owner.execute("analyze app.devices")
+            for number, favorite in enumerate(_favorites(riders * _FAVORITES)):
+                copy.write_row((uuid.UUID(int=number % riders + 1), *favorite))
+    with owner.transaction():
+        owner.execute("set local session_replication_role = replica")  # as a restore
+        values = {"rows": _TOLD_BEFORE, "days": POLICY.matching.kept_days}
+        owner.execute(_HISTORY, values)
+    owner.execute("vacuum analyze app.favorites, app.devices, app.notifications")
+
+
+def _favorites(count: int) -> Iterator[tuple[object, ...]]:
+    """Of twenty one is a line, one a stop or a station, one a way, one a trip; the
+    others are a line at a stop.
+    """
+    random, trips = Random(1), network.trips()
+    stops = [network.stops_of(line) for line in range(network.ROUTES)]
+    for number, line in enumerate(network.lines(random, count)):
+        here, there = sorted(random.sample(range(network.STOPS_A_ROUTE), 2))
+        stop = stops[line][here]
+        what = {
+            0: (f"r{line}", None, None, None),
+            1: (None, network.station_of(stop) or stop, None, None),
+            2: (f"r{line}", stop, stops[line][there], None),
+            3: (None, None, None, random.choice(trips)[0]),
+        }.get(number % 20, (f"r{line}", stop, None, None))
+        opens = random.randrange(0, 1_380)
+        late_s = random.choice((600, 900, 1_200))
+        yield *what, opens, opens + 60, 31 if number % 3 else 127, late_s
 
 
 def _write_delays(here: World) -> None:
-    """What the poller leaves: the worst for each line at a stop, and of each trip."""
+    """What the poller leaves of 2,000 late trips."""
     random, now = Random(2), here.now()
-    rows: list[dict[str, object]] = []
-    worst: dict[tuple[object, ...], int] = {}
-    for trip, line in enumerate(_lines(random, _TRIPS)):
-        first = random.randrange(_STOPS_A_ROUTE - _STOPS_A_TRIP + 1)
+    message = FeedMessage()
+    message.header.gtfs_realtime_version = "2.0"
+    message.header.timestamp = int(now.timestamp())
+    for trip_id, line, calls in network.trips()[:_LATE_TRIPS]:
+        update = message.entity.add(id=trip_id).trip_update
+        update.trip.trip_id, update.trip.route_id = trip_id, f"r{line}"
+        update.trip.start_date = today(now)
         late_s = 300 + int(random.expovariate(1 / 400))
         at = int(now.timestamp()) + random.randrange(60, 3_600)
-        calls = _stops_of(line)[first : first + _STOPS_A_TRIP]
-        for call, stop in enumerate(calls):
-            row = _delay(now, f"r{line}", f"trip{trip}", stop)
-            row["delay_s"] = late_s + random.randrange(60)
-            row["expected_at"] = at + call * 120
-            for key in ((line, stop), (trip,)):
-                held = worst.get(key)
-                if held is None or row["delay_s"] > rows[held]["delay_s"]:
-                    worst[key] = len(rows)
-            rows.append(row)
-    kept = [rows[number] for number in sorted(set(worst.values()))]
-    columns = {name: [row[name] for row in kept] for name in kept[0]}
-    here.redis.set(keys.live("buses_trips", "delays"), delays.pack(columns))
-
-
-def _delay(now: datetime, route_id: str, trip_id: str, stop_id: str) -> dict[str, Any]:
-    return {
-        "kind": "delay",
-        "feed": "buses_trips",
-        "route_id": route_id,
-        "trip_id": trip_id,
-        "service_date": today(now),
-        "stop_id": stop_id,
-        "published_at": now.timestamp(),
-    }
-
-
-def _lines(random: Random, count: int) -> list[int]:
-    """Lines as riders choose them: a few are used by most."""
-    weights = [1 / (rank + 1) ** _ZIPF for rank in range(_ROUTES)]
-    return random.choices(range(_ROUTES), weights, k=count)
-
-
-def _stops_of(line: int) -> list[str]:
-    return [f"s{n}" for n in Random(line).sample(range(_STOPS), _STOPS_A_ROUTE)]
+        for place, stop in enumerate(calls):
+            call = update.stop_time_update.add(stop_id=stop)
+            call.departure.delay = late_s + random.randrange(60)
+            call.departure.time = at + place * 120
+    opened = open_message(message.SerializeToString())
+    trips, updates = decode.trip_updates(opened)
+    times = decode.stop_times(opened, updates)
+    found = significant.find(
+        _FEED,
+        message.header.timestamp,
+        trips,
+        times,
+        slices.stop_ids(opened, times),
+        seen=b"",
+        limits=POLICY.realtime,
+    )
+    here.redis.set(keys.live(_FEED, "delays"), found.packed)
