@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from xxhash import xxh3_64_intdigest
 
-from worker.policy.feeds import RealtimeLimits
+from worker.policy.feeds import QUARTER_S, RealtimeLimits
 from worker.policy.tasks import TIMEZONE
 from worker.realtime import delays
 from worker.realtime.calls import (
@@ -24,6 +24,7 @@ _SKIPPED, _NO_DATA = 1, 2
 _KINDS = {3: "canceled", 7: "canceled", 5: "replaced"}
 _PASSED_S = 60
 _MIX = np.uint64(0x9E3779B97F4A7C15)
+_MIX_AGAIN = np.uint64(0xC2B2AE3D27D4EB4F)
 _SEEN = np.dtype([("key", "<u8"), ("published_at", "<f8")])
 Seen = NDArray[np.void]
 
@@ -32,7 +33,8 @@ Seen = NDArray[np.void]
 class Significant:
     """What one message says that riders may be told.
 
-    ``packed``: the worst for each route at each stop and for each trip, for
+    ``packed``: the worst for each trip, and for each route at each stop in each quarter
+    of an hour (a rider travels in his own), all that have no time; for
     ``delays.unpack``. ``seen``: since when each is known, for the next message.
     ``new``: how many were not known before. ``late_trips``: trips that are late.
     """
@@ -87,7 +89,14 @@ def find(
     lates = len(late)
     worst = np.concatenate(
         [
-            _worst(trips, row_trip[:lates], trip_key[:lates], stop_key, row_delay),
+            _worst(
+                trips,
+                row_trip[:lates],
+                trip_key[:lates],
+                stop_key[:lates],
+                row_delay[:lates],
+                row_expected[:lates],
+            ),
             np.arange(lates, len(row_trip)),
         ]
     )
@@ -181,14 +190,19 @@ def _worst(
     trip_key: NDArray[np.uint64],
     stop_key: NDArray[np.uint64],
     delay: NDArray[np.int32],
+    expected: NDArray[np.int64],
 ) -> NDArray[np.int64]:
-    """Rows that are the worst of their route at their stop, or of their trip."""
+    """Rows that are the worst of their route at their stop in a quarter of an hour, or
+    of their trip. A row without a time is compared with those of its own trip alone.
+    """
     numbers: dict[bytes, int] = {}
     of_trip = np.zeros(len(trips), np.uint64)
     for trip in np.unique(rows).tolist():
         of_trip[trip] = numbers.setdefault(trips.route_id[trip], len(numbers))
-    at_stop = stop_key[: len(rows)] ^ of_trip[rows] * _MIX
-    delay = delay[: len(rows)]
+    quarter = (expected // QUARTER_S).astype(np.uint64)
+    when = np.where(expected == 0, trip_key, quarter * _MIX_AGAIN)
+    at_stop = np.bitwise_xor(stop_key, of_trip[rows] * _MIX)
+    at_stop = np.bitwise_xor(at_stop, when)
     return np.union1d(_worst_of(at_stop, delay), _worst_of(trip_key, delay))
 
 

@@ -100,6 +100,27 @@ def test_rows_are_the_worst_of_a_route_at_a_stop_and_of_a_trip(feeds, limits):
     }
 
 
+def test_a_delay_later_in_the_day_hides_none_of_now(feeds, limits):
+    message = feeds.empty()
+    soon, later = feeds.NOON + 600, feeds.NOON + 4 * 3600
+    feeds.trip(message, "a", "r", [("s1", 400, soon), ("s2", 410, soon)])
+    feeds.trip(message, "b", "r", [("s1", 900, later)])
+
+    rows = {(row.trip_id, row.stop_id) for row in told(message, limits)}
+
+    assert rows == {("a", "s1"), ("a", "s2"), ("b", "s1")}
+
+
+def test_a_delay_without_a_time_hides_none_of_another_trip(feeds, limits):
+    message = feeds.empty()
+    feeds.trip(message, "a", "r", [("s1", 400, None), ("s2", 410, None)])
+    feeds.trip(message, "b", "r", [("s1", 900, None)])
+
+    rows = {(row.trip_id, row.stop_id) for row in told(message, limits)}
+
+    assert rows == {("a", "s1"), ("a", "s2"), ("b", "s1")}
+
+
 def test_published_at_stays_while_a_delay_keeps_its_size(feeds, limits):
     at = feeds.NOON + 3000
     published, seen = [], b""
