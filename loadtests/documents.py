@@ -26,6 +26,7 @@ def _of(run: Run) -> dict[str, str]:
         return format(MEASURES[name].function(run.records), form)
 
     recorder = about["recorder_cpu_s"] / about["workers_cpu_s"]
+    recorder_ms = about["recorder_cpu_s"] / run.records.duration_s * 1000
     return {
         "users": f"{about['users']:,}",
         "told": f"{about['pushes_arrived']:,}",
@@ -40,7 +41,8 @@ def _of(run: Run) -> dict[str, str]:
         "workers MiB": said("memory_mib", ".0f"),
         "workers cores": f"{about['workers_cpu_s'] / run.records.duration_s:.2f}",
         "locust cores": f"{about['locust']['cpu_s'] / run.records.duration_s:.2f}",
-        "recorder": f"{recorder:.1%}",
+        "recorder ms/s": f"{recorder_ms:.1f}",
+        "of the workers": f"{recorder:.1%}",
         "machine": "noisy" if about["noise"] else "quiet",
     }
 

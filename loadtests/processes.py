@@ -8,7 +8,6 @@ import signal
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import psutil
 
@@ -207,8 +206,8 @@ def _children(pid: int) -> list[int]:
     The kernel lists them in one file; psutil reads every process of the machine.
     """
     try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-        return [int(child) for child in children.split()]
+        with open(f"/proc/{pid}/task/{pid}/children", "rb", buffering=0) as file:
+            return [int(child) for child in file.read().split()]
     except OSError:
         pass
     try:

@@ -32,7 +32,8 @@ READ_AT_ONCE = 2_000
 class Recorder:
     """Records and samples of everything since it was made.
 
-    ``cpu_s`` is what the recorder itself has used while it watched.
+    ``cpu_s`` is what the recorder itself has used of a core since the run began, what
+    its watcher does each second included.
     """
 
     redis: Redis
@@ -49,6 +50,7 @@ class Recorder:
         self._commands: int | None = None
         self._rounds = 0
         self._slot = 0.0
+        self._begins_at = 0.0
         self._alive: Mapping[str, int] = {}
 
     @property
@@ -71,6 +73,7 @@ class Recorder:
         self.cpu_s = 0.0
         self._rounds = 0
         self._slot = self._slot_at(at)
+        self._begins_at = at
 
     def follow(self) -> None:
         """Read what the streams hold that was not read yet."""
@@ -104,7 +107,8 @@ class Recorder:
             self.follow()
             self.read(now)
             enough = not each_second(now)
-            self.cpu_s += time.process_time() - used_s
+            if now >= self._begins_at:
+                self.cpu_s += time.process_time() - used_s
             if enough:
                 return
             due_at += PERIOD_S

@@ -34,8 +34,6 @@ class _Watched:
     """What was seen from outside while a run lasted."""
 
     broken: str = ""
-    used_before_s: float = 0.0
-    busy_before_s: float = 0.0
     neighbours_cores: float = 0.0
 
 
@@ -114,12 +112,11 @@ def _watch(stage: Stage, run: Assignment, steps: Steps) -> _Watched:
     recorder.begin(run.starts_at)
     needed = (*stage.processes.started, LOCUST, CANARY)
     total_s = run.scenario.duration_s
+    since, busy_before_s = time.time(), busy_cores_s()
+    used_before_s = stage.processes.cpu_s()
     with steps.bar(f"{run.scenario.name}, {run.scenario.users} users", total_s) as bar:
 
         def each_second(now: float) -> bool:
-            if now >= run.starts_at and not watched.busy_before_s:
-                watched.used_before_s = stage.processes.cpu_s()
-                watched.busy_before_s = busy_cores_s()
             bar(
                 max(0.0, now - run.starts_at),
                 f"{len(recorder.tasks)} attempts recorded",
@@ -132,9 +129,9 @@ def _watch(stage: Stage, run: Assignment, steps: Steps) -> _Watched:
             return not watched.broken
 
         recorder.watch(run.ends_at, each_second=each_second)
-    busy_s = busy_cores_s() - watched.busy_before_s
-    used_s = stage.processes.cpu_s() - watched.used_before_s
-    watched.neighbours_cores = max(0.0, busy_s - used_s) / total_s
+    busy_s = busy_cores_s() - busy_before_s
+    used_s = stage.processes.cpu_s() - used_before_s
+    watched.neighbours_cores = max(0.0, busy_s - used_s) / (time.time() - since)
     return watched
 
 

@@ -42,7 +42,9 @@ def rows(say: Callable[[str], None]) -> Iterator[Row]:
         stage(Input(), settings=[NO_LIMIT], steps=Steps()) as here,
     ):
         out = Path(name)
-        yield _commuters(done(here, _many(), out / "many"))
+        many = done(here, _many(), out / "many")
+        yield _commuters(many)
+        yield _recorder_floor(many)
         yield _recorder(done(here, _busy(), out / "busy"))
         published = [
             done(here, _publishing(number + 1), out / f"publishing-{number}")
@@ -130,6 +132,20 @@ def _recorder(run: Run) -> Row:
         baseline_value=run.about["workers_cpu_s"],
         repeats=1,
         target=0.03,
+    )
+
+
+def _recorder_floor(run: Run) -> Row:
+    """What the recorder costs whether the workers do anything or not.
+
+    Of workers that idle it is any share: 3 % is to hold from a twentieth of a core on.
+    """
+    return Row(
+        name="recorder_second",
+        value=run.about["recorder_cpu_s"] / run.records.duration_s * 1000,
+        unit="ms of a core",
+        repeats=1,
+        target=1.5,
     )
 
 

@@ -63,10 +63,13 @@ def memory_mib(pid: int) -> float | None:
 def cpu_of_s(pid: int) -> float | None:
     """Processor seconds of another process; None when it is gone or unreadable."""
     try:
-        # The name in parentheses may hold spaces: count from the last one.
-        after = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+        # Unbuffered bytes: a third of what text costs, each second for each process.
+        with open(f"{_PROC}/{pid}/stat", "rb", buffering=0) as file:
+            said = file.read()
     except OSError:
         return None
+    # The name in parentheses may hold spaces: count from the last one.
+    after = said.rpartition(b")")[2].split()
     return (int(after[11]) + int(after[12])) / os.sysconf("SC_CLK_TCK")
 
 
