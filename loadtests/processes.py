@@ -49,6 +49,8 @@ class Processes:
                 "POLICY_SET": " ".join(settings),
                 "LOG_LEVEL": "WARNING",
                 "PYTHONPATH": str(ROOT),
+                # What a killed process leaves behind goes with the rig.
+                "TMPDIR": str(rig.folder),
                 MARK_VARIABLE: mark,
             },
         )

@@ -1,8 +1,10 @@
 """One run: a scenario on the real workers, recorded into a folder."""
 
 import json
+import shutil
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,29 +60,42 @@ def perform(
     run = replace(run, starts_at=time.time() + lead_s(scenario))
     prepared = prepare(stage.rig.servers.admin_database_url, run)
     run = replace(run, notifications=prepared)
-    folder.mkdir(parents=True, exist_ok=True)
-    _start_locust(stage, run, folder)
-    watched = _watch(stage, run, steps)
-    told = _end_locust(stage, run, folder, watched)
-    watched.broken = watched.broken or left_undone(run, told)
-    recorded, about = gather(stage, run, told)
-    about["neighbours_cores"] = round(watched.neighbours_cores, 3)
-    about["broken"] = watched.broken
-    draft = Run(folder=folder, about=about, records=recorded)
-    about["v_eff"] = v_eff_of(draft)
-    about["noise"] = complaints(draft)
-    about["quiet"] = not about["noise"]
-    about["runs_before"] = stage.runs
-    stage.runs += 1
-    if role:
-        about["role"] = role
-    return write_run(folder, about, recorded)
+    with _of_a_whole_run(folder):
+        _start_locust(stage, run, folder)
+        watched = _watch(stage, run, steps)
+        told = _end_locust(stage, run, folder, watched)
+        watched.broken = watched.broken or left_undone(run, told)
+        recorded, about = gather(stage, run, told)
+        about["neighbours_cores"] = round(watched.neighbours_cores, 3)
+        about["broken"] = watched.broken
+        draft = Run(folder=folder, about=about, records=recorded)
+        about["v_eff"] = v_eff_of(draft)
+        about["noise"] = complaints(draft)
+        about["quiet"] = not about["noise"]
+        about["runs_before"] = stage.runs
+        stage.runs += 1
+        if role:
+            about["role"] = role
+        return write_run(folder, about, recorded)
 
 
 def default_folder(out: Path, scenario: Scenario) -> Path:
     """``out/<scenario>-<users>-<time>``."""
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     return out / f"{scenario.name}-{scenario.users}-{now}"
+
+
+@contextmanager
+def _of_a_whole_run(folder: Path) -> Iterator[None]:
+    """A folder to fill; where it is new and the run is cut short, none is left."""
+    new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        if new:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _start_locust(stage: Stage, run: Assignment, folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 
 import psycopg
@@ -13,6 +13,7 @@ from loadtests.given import Input
 from loadtests.processes import BEAT, Processes
 from loadtests.progress import Steps
 from loadtests.recorder import Recorder
+from loadtests.rig.folder import RigError
 from loadtests.rig.rig import Rig, rig
 from loadtests.rig.scales import SCALES
 from worker.errors import WorkerError
@@ -109,33 +110,36 @@ def stage(
             processes=processes,
             clock_offset_s=world.clock_offset_s,
         )
-        # Who starts catches up: the first upkeep finds that there is no timetable and
-        # asks for it. The others come later, so that it is asked for once.
-        upkeep = policy.tasks[UPKEEP].queue
-        first, *others = sorted(
-            policy.pools, key=lambda name: upkeep not in policy.pools[name].queues
-        )
-        processes.start_worker(first)
-        _succeeded(processes, recorder, UPKEEP, READY_S)
-        for name in others:
-            processes.start_worker(name)
-        steps.say("workers are up; the timetable is being loaded by its task")
-        loaded = _succeeded(processes, recorder, SYNC, SYNC_S)
-        processes.start_worker(BEAT)
-        steps.say(f"timetable loaded in {loaded.service_s:.1f} s; beat is up")
-        _succeeded(processes, recorder, POLL, READY_S)
-        with closing(Control(world.control_url)) as control:
-            yield Stage(
-                rig=world,
-                policy=policy,
-                settings=tuple(settings),
-                input=given,
-                processes=processes,
-                recorder=recorder,
-                control=control,
-                sync=loaded,
+        try:
+            # Who starts catches up: the first upkeep finds that there is no timetable
+            # and asks for it. The others come later, so that it is asked for once.
+            upkeep = policy.tasks[UPKEEP].queue
+            first, *others = sorted(
+                policy.pools, key=lambda name: upkeep not in policy.pools[name].queues
             )
-        processes.kill()
+            processes.start_worker(first)
+            _succeeded(processes, recorder, UPKEEP, READY_S)
+            for name in others:
+                processes.start_worker(name)
+            steps.say("workers are up; the timetable is being loaded by its task")
+            loaded = _succeeded(processes, recorder, SYNC, SYNC_S)
+            processes.start_worker(BEAT)
+            steps.say(f"timetable loaded in {loaded.service_s:.1f} s; beat is up")
+            _succeeded(processes, recorder, POLL, READY_S)
+            with closing(Control(world.control_url)) as control:
+                yield Stage(
+                    rig=world,
+                    policy=policy,
+                    settings=tuple(settings),
+                    input=given,
+                    processes=processes,
+                    recorder=recorder,
+                    control=control,
+                    sync=loaded,
+                )
+        finally:
+            with suppress(RigError):  # its keeper has ended, and they with it
+                processes.kill()
 
 
 def _succeeded(

@@ -168,16 +168,22 @@ class TestARun:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
-    ("number", "code"),
-    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)],
-    ids=["ctrl-c", "sigterm", "sigkill"],
+    ("number", "code", "moment"),
+    [
+        (signal.SIGINT, 130, "workers are up"),
+        (signal.SIGINT, 130, "disruption, 20 users"),
+        (signal.SIGTERM, 143, "NSW and Apple are doubled"),
+        (signal.SIGKILL, -9, "workers are up"),
+    ],
+    ids=["ctrl-c", "ctrl-c in the run", "sigterm", "sigkill"],
 )
 def test_nothing_is_left_of_a_run_that_was_ended(
-    tmp_path: Path, number: int, code: int
+    tmp_path: Path, number: int, code: int, moment: str
 ) -> None:
-    mark = f"TEST_OF_{os.getpid()}_{number}"
+    mark = f"TEST_OF_{os.getpid()}_{tmp_path.name}"
+    words = ["run", "disruption", "--users", "20", "--out", str(tmp_path / "run")]
     with subprocess.Popen(
-        [sys.executable, "-m", "loadtests", "run", "disruption", "--users", "20"],
+        [sys.executable, "-m", "loadtests", *words],
         cwd=ROOT,
         env={**os.environ, mark: "1", "TMPDIR": str(tmp_path)},
         stderr=subprocess.PIPE,
@@ -185,14 +191,16 @@ def test_nothing_is_left_of_a_run_that_was_ended(
         start_new_session=True,
     ) as process:
         assert process.stderr is not None
-        next(line for line in process.stderr if "workers are up" in line)
+        next(line for line in process.stderr if moment in line)
         assert len(_carrying(mark)) > 3
 
         process.send_signal(number)
 
         assert process.wait(60) == code
     deadline = time.monotonic() + 60
-    while (left := _carrying(mark)) and time.monotonic() < deadline:
+    while (
+        left := [*_carrying(mark), *map(str, tmp_path.iterdir())]
+    ) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert left == []
 
