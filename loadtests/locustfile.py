@@ -66,6 +66,8 @@ def _options(parser: LocustArgumentParser) -> None:
 
 @events.init.add_listener
 def _init(environment: Environment, **_: object) -> None:
+    # Users have no host, and need none; locust's page and report ask for one.
+    RunUser.host = options_of(environment).control_url
     # A process that leads begins when locust asks the shape; others are told.
     follow(environment)
 

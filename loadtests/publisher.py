@@ -9,6 +9,7 @@ locust.
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
@@ -126,6 +127,11 @@ def hand_over_as_the_matcher_does(message_ids: list[str]) -> Hand:
     client = redis.connect(here.needed_redis_url(), policy=policy)
     producer = app.producer_pool.acquire(block=True)  # kept: a tenth less for each
     task, queue = app.tasks[outbox.TASK], policy.tasks[outbox.TASK].queue
+    with suppress(
+        TransientError, OperationalError
+    ):  # now, and not with the first group
+        queue_depth(client, policy.broker, queue)
+        producer.maybe_declare(app.amqp.queues[queue])
 
     def hand(groups: Sequence[Sequence[int]]) -> int:
         sent: list[str] = []

@@ -172,7 +172,7 @@ class TestARun:
     [
         (signal.SIGINT, 130, "workers are up"),
         (signal.SIGINT, 130, "disruption, 20 users"),
-        (signal.SIGTERM, 143, "NSW and Apple are doubled"),
+        (signal.SIGTERM, 143, "timetable loaded"),
         (signal.SIGKILL, -9, "workers are up"),
     ],
     ids=["ctrl-c", "ctrl-c in the run", "sigterm", "sigkill"],
