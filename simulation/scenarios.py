@@ -47,26 +47,34 @@ def _network(users: int, duration_s: float) -> Scenario:
     )
 
 
+def _met(plain: Scenario, duration_s: float) -> float:
+    """The duration of a fault of NSW, or that which no poll can miss."""
+    return max(duration_s, plain.poll_period_s + 1.0)
+
+
 def _brownout(users: int, duration_s: float) -> Scenario:
-    """NSW answers late for a third of the onsets' time, then not at all for a tenth."""
+    """NSW answers late for a third of the onsets' time, then not at all for a tenth;
+    in a short run for as long as a poll needs to meet it.
+    """
     plain = _disruption(users, duration_s)
     onsets_s = duration_s - plain.warm_up_s - plain.settle_s
-    slow_s = onsets_s / 3
+    slow_at_s = plain.warm_up_s + onsets_s / 3
+    slow_s, down_s = _met(plain, onsets_s / 3), _met(plain, onsets_s / 10)
     return replace(
         plain,
         name="brownout",
         question="What do riders feel when NSW is slow, then fails?",
         extra_events=(
             Event(
-                at_s=plain.warm_up_s + slow_s,
+                at_s=slow_at_s,
                 kind="nsw_slow",
                 value=2.0,
                 duration_s=slow_s,
             ),
             Event(
-                at_s=plain.warm_up_s + 2 * slow_s,
+                at_s=slow_at_s + slow_s,
                 kind="nsw_down",
-                duration_s=onsets_s / 10,
+                duration_s=down_s,
             ),
         ),
     )
@@ -84,7 +92,7 @@ def _outage(users: int, duration_s: float) -> Scenario:
             Event(
                 at_s=plain.warm_up_s + onsets_s / 3,
                 kind="nsw_down",
-                duration_s=onsets_s / 2,
+                duration_s=_met(plain, onsets_s / 2),
             ),
         ),
     )

@@ -37,6 +37,18 @@ def test_lines_are_delayed_while_nsw_fails(name: str) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["brownout", "outage"])
+@pytest.mark.parametrize("duration_s", [63.0, 80.0, 120.0, 600.0])
+def test_no_fault_of_nsw_passes_between_two_polls(name: str, duration_s: float) -> None:
+    made = scenario(name, users=100, duration_s=duration_s)
+    faults = [event for event in made.events() if event.kind.startswith("nsw_")]
+
+    assert faults
+    for fault in faults:
+        assert fault.duration_s > made.poll_period_s
+        assert fault.at_s + fault.duration_s < made.duration_s
+
+
 def test_a_weekday_has_its_onsets_where_its_travel_is() -> None:
     made = scenario("weekday", users=1_000, duration_s=600.0)
     onsets_s = made.duration_s - made.warm_up_s - made.settle_s
