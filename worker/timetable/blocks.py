@@ -149,7 +149,7 @@ def _line_as_utf8(file: str, raw: bytes, line: int, skips: Skips) -> bytes:
     try:
         raw.decode()
     except UnicodeDecodeError:
-        skips.warn(f"{file}:{line}: is not UTF-8, read as Latin-1 (first such line)")
+        skips.warn_of_row(file, line, "latin-1", "is not UTF-8, read as Latin-1")
         return raw.decode("latin-1").encode()
     return raw
 
@@ -233,7 +233,7 @@ def _fitted(
     if not any(cells) and len(cells) <= 1 < width:
         return []
     if len(cells) < width:
-        skips.warn(f"{file}:{line}: has {len(cells)} of {width} cells (first such row)")
+        skips.warn_of_row(file, line, "cells", f"has {len(cells)} of {width} cells")
         cells = cells + [""] * (width - len(cells))
     if len(cells) > width:
         if any(cells[width:]):

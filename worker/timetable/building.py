@@ -14,6 +14,7 @@ from worker.timetable.archive import Archive
 from worker.timetable.blocks import Block, read_blocks
 from worker.timetable.files import File
 from worker.timetable.keys import KeyTable
+from worker.timetable.overlap import Overlap
 from worker.timetable.sink import Sink
 from worker.timetable.skipped import Skips
 
@@ -46,12 +47,17 @@ class Building:
     read_rows: Counter[str] = field(default_factory=Counter)
     seconds: dict[str, float] = field(default_factory=dict)
     keys: dict[str, KeyTable] = field(default_factory=dict)
+    overlaps: dict[str, Overlap] = field(default_factory=dict)
     total_bytes: int = 0
     done_bytes: int = 0
 
     def key_table(self, file: File) -> KeyTable:
         """The keys of ``file`` over all bundles so far."""
         return self.keys.setdefault(file.name, KeyTable())
+
+    def overlap(self, file: File) -> Overlap:
+        """What the rows of ``file`` say, over all bundles so far."""
+        return self.overlaps.setdefault(file.name, Overlap(file.name))
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

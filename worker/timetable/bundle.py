@@ -178,6 +178,16 @@ def check_files(archive: Archive) -> None:
         raise PermanentError(f"neither {' nor '.join(CALENDAR_FILES)} is there")
 
 
+def check_headers(building: Building, archive: Archive) -> None:
+    """Raise PermanentError when a file that no feed is without lacks a column."""
+    for name in (*REQUIRED_FILES, *CALENDAR_FILES):
+        file = {**SIMPLE, **COMPACT}[name]
+        if name in REQUIRED_FILES or (
+            name in archive.members and not building.is_empty(archive, file)
+        ):
+            building.check_columns(archive, file)
+
+
 def _load_routes(
     building: Building, archive: Archive, trust: Trust, other_routes: KeyTable
 ) -> None:

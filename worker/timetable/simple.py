@@ -14,6 +14,7 @@ from worker.timetable.building import Building
 from worker.timetable.calendars import service_date
 from worker.timetable.files import File, Kind
 from worker.timetable.keys import KeyTable
+from worker.timetable.overlap import Overlap
 from worker.timetable.patterns import NULL
 from worker.timetable.sink import copy_text
 
@@ -106,31 +107,37 @@ def load_simple(
     ``rename`` changes the first column.
     """
     building.check_columns(archive, file)
+    overlap = Overlap(file.name) if keys is not None else building.overlap(file)
+    overlap.begin()
     keys = building.key_table(file) if keys is None else keys
-    before = len(keys)
+    key = len(keys)
     if file.key:
         for block in building.blocks(archive, file.name, count=False):
             keys.add(hashing.hashes(block, *file.key))
     repeated = keys.repeated() if file.key else set()
     columns = list(file.columns)
-    key = before
     dropped: list[int] = []
     for block in building.blocks(archive, file.name):
         texts = {name: block.texts(name) for name in columns} if accept else {}
         lines: list[str] = []
         first = key
+        originals = _originals(block, file, keys, first, repeated)
         for at, values in enumerate(encoded(block, file, columns)):
             key = first + at
             line = int(block.lines[at])
+            overlap.add(values)
+            original = originals.get(key)
             if isinstance(values, str):
                 building.skips.add(file.name, line, values, kind=values.split(" ")[0])
-            elif key in repeated:
-                if not before:
-                    reason = _repeats(file, block, at)
-                    building.skips.add(file.name, line, reason, kind="twice")
+            elif original is not None and not overlap.is_earlier(original):
+                reason = f"{_key_of(file, block, at)} is there twice"
+                building.skips.add(file.name, line, reason, kind="twice")
                 continue
             elif accept and not accept({n: texts[n][at] for n in columns}, line):
                 pass
+            elif original is not None:
+                overlap.compare(key, original, line, _key_of(file, block, at))
+                continue
             else:
                 number = f"{key}\t" if file.numbered else ""
                 values[0] = rename(values[0]) if rename else values[0]
@@ -141,6 +148,7 @@ def load_simple(
         building.sink.write(file.table, lines)
         building.rows[file.name] += len(lines)
     keys.drop(dropped)
+    overlap.tell(building.skips)
     building.check_skipped(file.name)
 
 
@@ -165,9 +173,19 @@ def load_other(building: Building, archive: Archive, name: str) -> None:
         skips.forget(name)
 
 
-def _repeats(file: File, block: Block, at: int) -> str:
-    key = ", ".join(f"{name} {block.text(name, at)}" for name in file.key)
-    return f"{key} is there twice"
+def _originals(
+    block: Block, file: File, keys: KeyTable, first: int, repeated: set[int]
+) -> dict[int, int]:
+    """Of the block's rows whose key is there before: the row that was first."""
+    there = [key for key in range(first, first + len(block)) if key in repeated]
+    if not there:
+        return {}
+    found = keys.find(hashing.hashes(block, *file.key))
+    return {key: int(found[key - first]) for key in there}
+
+
+def _key_of(file: File, block: Block, at: int) -> str:
+    return ", ".join(f"{name} {block.text(name, at)}" for name in file.key)
 
 
 def _words(kind: Kind) -> str:

@@ -21,7 +21,7 @@ class Skip:
 @dataclass(kw_only=True, slots=True)
 class Skips:
     """The rows left out so far. ``shown`` holds the first few of each reason, ``kinds``
-    how many there are of each, by file.
+    how many there are of each, by file; ``odd`` the kinds of rows that were warned of.
     """
 
     shown: list[Skip] = field(default_factory=list)
@@ -29,6 +29,7 @@ class Skips:
     first: dict[str, Skip] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     kinds: Counter[tuple[str, str]] = field(default_factory=Counter)
+    odd: set[tuple[str, str]] = field(default_factory=set)
 
     def add(self, file: str, line: int, reason: str, kind: str | None = None) -> None:
         """Leave one row out; reasons of one ``kind`` are shown a few times only."""
@@ -74,6 +75,14 @@ class Skips:
         """Note what a person should know although the rows are loaded."""
         if warning not in self.warnings:
             self.warnings.append(warning)
+
+    def warn_of_row(self, file: str, line: int, kind: str, what: str) -> None:
+        """Note an odd row that is loaded all the same; of each ``kind`` the first one:
+        a feed may hold millions of them.
+        """
+        if (file, kind) not in self.odd:
+            self.odd.add((file, kind))
+            self.warn(f"{file}:{line}: {what} (the first such row)")
 
     def forget(self, file: str) -> None:
         """Drop what was noted of ``file``, which is about to be read again."""

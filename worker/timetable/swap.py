@@ -11,7 +11,7 @@ from psycopg import Connection, errors, sql
 
 from worker.errors import PermanentError, TransientError
 from worker.policy.timetable import TimetableLimits
-from worker.timetable.names import LIVE, LOADING, PREVIOUS
+from worker.timetable.names import LIVE, LOADING, PREVIOUS, loading_schema
 
 Db = Connection[tuple[object, ...]]
 Fence = Callable[[Db], None]
@@ -64,13 +64,17 @@ def clear_space(
 ) -> None:
     """Drop the previous version and what a dead load left; one is left then; commits.
 
-    Raises TransientError when readers hold a lock for too long, PermanentError when
-    something outside depends on a version.
+    The previous version is dropped piece by piece, so it is given up as a whole first:
+    a rollback must never find half of it. Raises TransientError when readers hold a
+    lock for too long, PermanentError when something outside depends on a version.
     """
+    if schema_exists(connection, PREVIOUS):
+        _refuse_dependents(connection, PREVIOUS)
+        _rename(connection, PREVIOUS, loading_schema())
+    connection.commit()
     for (schema,) in connection.execute(
-        "SELECT nspname::text FROM pg_namespace "
-        "WHERE nspname = %s OR starts_with(nspname, %s)",
-        (PREVIOUS, LOADING),
+        "SELECT nspname::text FROM pg_namespace WHERE starts_with(nspname, %s)",
+        (LOADING,),
     ).fetchall():
         drop_version(connection, str(schema), limits, sleep=sleep)
     connection.commit()
@@ -89,11 +93,7 @@ def drop_version(
     """
     if not schema_exists(connection, schema):
         return
-    if outside := dependents(connection, schema):
-        raise PermanentError(
-            f"{', '.join(outside)} depends on the timetable in {schema}; drop it, or "
-            "let it name gtfs inside a function, then sync again"
-        )
+    _refuse_dependents(connection, schema)
     where = sql.Identifier(schema)
     functions = connection.execute(
         "SELECT p.oid::regprocedure::text FROM pg_proc p "
@@ -144,6 +144,14 @@ def dependents(connection: Db, schema: str) -> list[str]:
         (schema,),
     ).fetchall()
     return [str(name) for (name,) in rows]
+
+
+def _refuse_dependents(connection: Db, schema: str) -> None:
+    if outside := dependents(connection, schema):
+        raise PermanentError(
+            f"{', '.join(outside)} depends on the timetable in {schema}; drop it, or "
+            "let it name gtfs inside a function, then sync again"
+        )
 
 
 def _has_version(connection: Db, schema: str) -> bool:

@@ -15,7 +15,13 @@ from worker.policy.timetable import TimetableLimits
 from worker.timetable import heap
 from worker.timetable.archive import Archive, open_archive
 from worker.timetable.building import Building, Progress, ignore_progress
-from worker.timetable.bundle import Shared, Trust, check_files, load_bundle
+from worker.timetable.bundle import (
+    Shared,
+    Trust,
+    check_files,
+    check_headers,
+    load_bundle,
+)
 from worker.timetable.names import LAYOUT, loading_schema
 from worker.timetable.sink import Sink
 from worker.timetable.swap import Fence, clear_space, drop_version, swap_in
@@ -80,7 +86,6 @@ def load_version(
     version is untouched then. Commits on ``connection`` as it goes.
     """
     heap.limit()
-    # Before the previous version is given up for the space of this one.
     archives = [_opened(source, limits) for source in sources]
     live = live_version(connection)
     connection.execute(f"SET statement_timeout TO '{limits.statement_timeout_s}s'")
@@ -131,6 +136,10 @@ def _loaded(
         member.size for archive in archives for member in archive.members.values()
     )
     shared = Shared()
+    # Before the previous version is given up for the space of this one.
+    for source, archive in zip(sources, archives, strict=True):
+        with _named(source):
+            check_headers(building, archive)
     with building.stage("clear"):
         clear_space(connection, limits)
         create_version(connection, schema)

@@ -87,7 +87,20 @@ def test_a_line_that_is_not_utf8_is_read_as_latin1() -> None:
 
     assert found == [("Zoë",), ("Zoë",)]
     assert skips.warnings == [
-        "f.txt:3: is not UTF-8, read as Latin-1 (first such line)"
+        "f.txt:3: is not UTF-8, read as Latin-1 (the first such row)"
+    ]
+
+
+def test_a_million_odd_rows_are_one_warning_of_each_kind() -> None:
+    skips = Skips()
+    odd = b"1\n" + b"Zo\xeb,2\n"
+
+    found = rows_of(read(b"a,b\n1,2\n" + odd * 5_000, skips=skips))
+
+    assert len(found) == 10_001
+    assert skips.warnings == [
+        "f.txt:4: is not UTF-8, read as Latin-1 (the first such row)",
+        "f.txt:3: has 1 of 2 cells (the first such row)",
     ]
 
 

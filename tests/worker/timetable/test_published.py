@@ -244,6 +244,42 @@ def test_a_bundle_that_is_not_valid_today_is_refused(
         sync()
 
 
+def test_a_row_that_differs_from_an_earlier_bundles_is_told_of(
+    published: dict[str, bytes],
+    sync: Sync,
+    small_feed: dict[str, str],
+    zipped: Callable[..., Path],
+) -> None:
+    small_feed["stops.txt"] = small_feed["stops.txt"].replace("Redfern", "Red Fern")
+    trains = zipped(small_feed, "differs.zip").read_bytes()
+    published[BUNDLES["sydneytrains"].path] = trains
+
+    result = sync()
+
+    (warning,) = [said for said in result.warnings if said.startswith("stops.txt")]
+    assert warning == (
+        "stops.txt:5: stop_id X differs from the row of an earlier bundle, which is "
+        "kept (1 such rows)"
+    )
+
+
+def test_a_route_that_is_another_one_in_an_earlier_bundle_is_refused(
+    published: dict[str, bytes],
+    sync: Sync,
+    small_feed: dict[str, str],
+    zipped: Callable[..., Path],
+) -> None:
+    small_feed["routes.txt"] = small_feed["routes.txt"].replace("Bondi,700", "Bondi,2")
+    trains = zipped(small_feed, "trains.zip").read_bytes()
+    published[BUNDLES["sydneytrains"].path] = trains
+
+    with pytest.raises(
+        PermanentError,
+        match=r"sydneytrains: routes.txt:3: route_id R2 is another route in an earlier",
+    ):
+        sync()
+
+
 def test_a_large_bundle_does_not_outweigh_what_a_small_one_loses(
     published: dict[str, bytes],
     sync: Sync,

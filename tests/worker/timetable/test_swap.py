@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -148,18 +149,62 @@ def test_a_refused_feed_takes_no_space_until_the_next_load(
     assert schemas(loader) == {LIVE}
 
 
-def test_an_archive_without_a_required_file_costs_no_previous_version(
-    small_feed: dict[str, str], zipped: Zipped, load: Load, loader: Loader
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda feed: feed.pop("agency.txt"), "archive: the required file agency"),
+        (
+            lambda feed: feed.update({"stop_times.txt": "trip_id\nt1\n"}),
+            "archive: stop_times.txt:1: lacks the required column",
+        ),
+        (
+            lambda feed: feed.update({"calendar.txt": "service_id\nA\n"}),
+            "archive: calendar.txt:1: lacks the required column",
+        ),
+    ],
+    ids=["no file", "no column", "no weekday"],
+)
+def test_an_archive_without_what_it_needs_costs_no_previous_version(
+    change: Callable[[dict[str, str]], object],
+    sentence: str,
+    small_feed: dict[str, str],
+    zipped: Zipped,
+    load: Load,
+    loader: Loader,
 ) -> None:
     load(zipped(small_feed))
     small_feed["stop_times.txt"] += "b1,08:30:00,08:30:00,P1,10\n"
     load(zipped(small_feed, "changed.zip"))
-    del small_feed["agency.txt"]
+    change(small_feed)
 
-    with pytest.raises(PermanentError, match="archive: the required file agency"):
+    with pytest.raises(PermanentError, match=sentence):
         load(zipped(small_feed, "bad.zip"))
 
     assert schemas(loader) == {LIVE, PREVIOUS}
+
+
+def test_a_previous_version_that_is_half_dropped_is_not_rolled_back_to(
+    small_feed: dict[str, str],
+    zipped: Zipped,
+    load: Load,
+    loader: Loader,
+    oracle: SimpleNamespace,
+) -> None:
+    load(zipped(small_feed))
+    small_feed["stop_times.txt"] += "b1,08:30:00,08:30:00,P1,10\n"
+    load(zipped(small_feed, "changed.zip"))
+    at_once = replace(TIMETABLE, lock_timeout_ms=1, lock_attempts=1)
+    with psycopg.connect(loader.info.dsn, password=loader.info.password) as reader:
+        reader.execute(f"SELECT FROM {PREVIOUS}.stop_patterns LIMIT 1".encode())
+        with pytest.raises(TransientError, match="a reader held"):
+            swap.clear_space(loader, at_once)
+
+    with oracle.untouched(loader), pytest.raises(PermanentError, match="no previous"):
+        swap.roll_back(loader, lambda _: None)
+
+    loader.rollback()
+    swap.clear_space(loader, TIMETABLE)
+    assert schemas(loader) == {LIVE}
 
 
 def test_a_collapse_against_the_live_version_is_refused(
