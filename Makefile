@@ -35,6 +35,7 @@ setup: .venv/installed
 
 # Source-only packages are built by the locked build backend, hence it comes first.
 # What a worker imports is compiled now: else the first run would measure compiling.
+# So is the simulation's kernel, a quarter of a minute: else the first plan would do it.
 .venv/installed: requirements.lock worker/requirements.lock
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 to 3.13 with the venv module found: install one, or say make PYTHON=/path/to/python3." >&2; exit 1; }
 	@echo "Setting up .venv: $$(grep -c '==' requirements.lock) pinned packages, about two minutes, once."
@@ -45,6 +46,7 @@ setup: .venv/installed
 	@$(PY) -m pip install -qq --no-compile --require-hashes --no-deps --no-build-isolation -r requirements.lock
 	@$(PY) -m pip install -qq --no-deps --no-build-isolation -e .
 	@$(PY) -m compileall -q worker
+	@$(PY) -c "from simulation import kernel, systems; kernel.run(*systems.draw(systems.SYSTEMS[0], 100, 0))"
 	@touch $@
 
 ## plan: measure real workers, calibrate the model, plan (QUICK=1 STATIC=zip REALTIME=folder)
