@@ -255,5 +255,5 @@ def retry_after_s(headers: Mapping[str, str]) -> float:
         at = parsedate_to_datetime(value)
         sent = parsedate_to_datetime(headers.get("Date", ""))
         return max((at - sent).total_seconds(), 0.0)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # the year 99999, as a zone
         return 0.0

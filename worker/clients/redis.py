@@ -21,6 +21,7 @@ from redis.exceptions import (
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
+    ResponseError,
     TimeoutError,
 )
 from redis.retry import Retry
@@ -36,6 +37,9 @@ _PASSES = (
     ReadOnlyError,
     TimeoutError,
 )
+
+_DISK_FULL = "MISCONF"
+"""Redis takes no writes while it cannot save what it holds."""
 
 
 def connect(url: str, *, policy: Policy) -> redis.Redis:
@@ -94,7 +98,13 @@ def _named(command: str) -> Iterator[None]:
             "password of REDIS_URL"
         ) from None
     except _PASSES as error:
-        line = (str(error).splitlines() or [""])[0].rstrip(".")
-        raise TransientError(
-            f"Redis failed at {command}: {type(error).__name__}: {line}"
-        ) from error
+        raise _failed(command, error) from error
+    except ResponseError as error:
+        if str(error).startswith(_DISK_FULL):
+            raise _failed(command, error) from error
+        raise
+
+
+def _failed(command: str, error: Exception) -> TransientError:
+    line = (str(error).splitlines() or [""])[0].rstrip(".")
+    return TransientError(f"Redis failed at {command}: {type(error).__name__}: {line}")

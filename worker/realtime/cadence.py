@@ -110,6 +110,8 @@ def due(
             limits=limits,
         )
         waited = tick.slot_at(now_s) - tick.slot_at(state.asked_at)
-        if waited >= interval - tick.period_s / 2 and now_s >= state.not_before:
+        # Asked in the future: by a host whose clock is ahead, or before ours was set.
+        elapsed = waited < 0 or waited >= interval - tick.period_s / 2
+        if elapsed and now_s >= state.not_before:
             wanted.append((feed.rank, -waited / interval, feed.name))
     return [feeds[name] for *_, name in sorted(wanted)[: limits.feeds_per_tick]]

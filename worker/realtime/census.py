@@ -100,23 +100,24 @@ def count(path: Path) -> Census:
 
 
 def _read(path: Path) -> bytes:
+    limit_mib = POLICY.realtime.body_limit_mib
+    limit = limit_mib << 20
     try:
-        body = path.read_bytes()
+        with path.open("rb") as file:
+            body = file.read(limit + 1)
     except OSError as error:
         reason = (error.strerror or "cannot be read").lower()
         raise UsageError(f"{path}: {reason}") from None
-    if not body.startswith(_GZIP_BEGINS):
-        return body
-    limit_mib = POLICY.realtime.body_limit_mib
-    try:
-        with gzip.open(BytesIO(body)) as inflated:
-            body = inflated.read((limit_mib << 20) + 1)
-    except (OSError, EOFError, zlib.error):
-        raise UsageError(f"{path} is a damaged gzip file") from None
-    if len(body) > limit_mib << 20:
+    if len(body) <= limit and body.startswith(_GZIP_BEGINS):
+        try:
+            with gzip.open(BytesIO(body)) as inflated:
+                body = inflated.read(limit + 1)
+        except (OSError, EOFError, zlib.error):
+            raise UsageError(f"{path} is a damaged gzip file") from None
+    if len(body) > limit:
         raise UsageError(
-            f"{path} is not a GTFS-Realtime feed: it inflates to more than "
-            f"{limit_mib} MiB (realtime.body_limit_mib)"
+            f"{path} is not a GTFS-Realtime feed: it holds more than {limit_mib} MiB "
+            "(realtime.body_limit_mib)"
         )
     return body
 

@@ -7,6 +7,7 @@ import numpy as np
 from google.transit.gtfs_realtime_pb2 import FeedEntity, FeedHeader
 from numpy.typing import NDArray
 
+from worker.policy import POLICY
 from worker.realtime.wire import BYTES, VARINT, Malformed, Step, Wire, tag_of
 
 if TYPE_CHECKING:
@@ -171,12 +172,15 @@ def _top_level(data: bytes) -> tuple[tuple[int, int], Column, Column, Column]:
     end: list[int] = []
     header = (0, 0)
     size = len(data)
+    most = POLICY.realtime.entity_limit
     here = 0
     try:
         while here < size:
             tag = data[here]
             first, behind = _field(data, here)
             if tag == _ENTITY:
+                if len(at) == most:
+                    raise Malformed(f"there are more than {most} entities")
                 at.append(here)
                 start.append(first)
                 end.append(behind)

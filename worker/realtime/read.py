@@ -209,11 +209,11 @@ def _live(
             continue
         message = FeedMessage.FromString(slice_)
         live.as_of[feed] = int(timestamp)
+        of_trips = POLICY.feeds[feed].kind == "trip_updates"
         for entity in message.entity:
-            if entity.HasField("trip_update"):
-                if wanted(entity.trip_update.trip.trip_id):
-                    live.trip_updates.append(entity.trip_update)
-            elif wanted(entity.vehicle.trip.trip_id):
+            if of_trips and wanted(entity.trip_update.trip.trip_id):
+                live.trip_updates.append(entity.trip_update)
+            elif not of_trips and wanted(entity.vehicle.trip.trip_id):
                 live.vehicles.append(entity.vehicle)
     return live
 
@@ -223,8 +223,9 @@ def _alerts(redis: Redis, wanted: list[tuple[str, str]]) -> list[Alert]:
     for feed in _feeds("alerts"):
         for part, field in wanted:
             pipeline.hget(keys.live(feed, part), field)
-    entities: dict[str, FeedEntity] = {}
+    # The same one from several parts is one; two that share an id are two.
+    entities: dict[bytes, FeedEntity] = {}
     for slice_ in filter(None, pipeline.execute()):
         for entity in FeedMessage.FromString(slice_).entity:
-            entities.setdefault(entity.id, entity)
+            entities.setdefault(entity.SerializeToString(), entity)
     return [alert_of(entity) for entity in entities.values()]

@@ -370,6 +370,8 @@ def test_an_error_of_the_handler_ends_the_fetch_and_the_next_one_works(server, f
             60,
         ),
         ({"Retry-After": "Thu, 11 Jun 2026 01:41:00 GMT"}, 0),
+        ({"Retry-After": f"Mon, 01 Jan 2026 00:00:00 +{'9' * 20}"}, 0),
+        ({"Retry-After": f"Mon, 01 Jan {'9' * 20} 00:00:00 GMT"}, 0),
     ],
 )
 def test_retry_after_is_read_in_both_forms(headers, seconds):

@@ -62,6 +62,13 @@ def test_a_full_server_is_a_transient_error(redis):
         redis.config_set("maxmemory", before)
 
 
+def test_a_server_that_cannot_save_is_a_transient_error(redis):
+    script = "return redis.error_reply('MISCONF Redis is configured to save')"
+
+    with pytest.raises(TransientError, match="MISCONF"):
+        redis.eval(script, 0)
+
+
 def test_our_own_mistake_is_not_named_as_theirs(redis):
     redis.set("a", 1)
 

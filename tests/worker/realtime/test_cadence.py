@@ -136,6 +136,12 @@ def test_a_tick_late_in_its_slot_does_not_cost_the_next_one(limits):
     assert due(limits, states, slot + 15, {CORE.name: CORE}) == [CORE.name]
 
 
+def test_a_clock_that_is_set_back_does_not_stop_the_feeds(limits):
+    states = {name: FeedState(asked_at=1_003_600) for name in POLICY.feeds}
+
+    assert due(limits, states, 1_000_000)
+
+
 def test_a_feed_that_asked_for_a_pause_gets_it(limits):
     states = {CORE.name: FeedState(asked_at=0, not_before=1_000_100)}
 

@@ -221,6 +221,43 @@ def test_entities_that_share_an_id_are_all_kept(redis, take, feeds):
     assert len(read.route(redis, "_T80").trip_updates) == 3
 
 
+def test_alerts_that_share_an_id_are_all_read(redis, take, feeds):
+    message = feeds.empty()
+    for number in range(2):
+        alert = message.entity.add(id="same").alert
+        alert.informed_entity.add(route_id="r1", stop_id="s1")
+        alert.header_text.translation.add(text=f"text {number}")
+
+    take(message, now_s=feeds.NOON, feed=POLICY.feeds["alerts"])
+
+    for found in (
+        read.alerts(redis),
+        read.alerts_for(redis, route_id="r1"),
+        read.alerts_for(redis, route_id="r1", stop_id="s1"),
+    ):
+        assert sorted(alert.title for alert in found) == ["text 0", "text 1"]
+
+
+def test_a_vehicle_that_brings_its_trip_update_is_read_as_a_vehicle(redis, take, feeds):
+    message = feeds.empty()
+    for number in range(20):
+        entity = feeds.vehicle(message, f"t{number}", "r1", -33.87, 151.2)
+        entity.trip_update.trip.trip_id = f"t{number}"
+        entity.trip_update.trip.route_id = "r1"
+
+    take(message, now_s=feeds.NOON, feed=VEHICLES)
+
+    live = read.route(redis, "r1")
+    assert (len(live.vehicles), live.trip_updates) == (20, [])
+
+
+def test_a_body_of_millions_of_entities_is_refused_before_it_is_walked(take, feeds):
+    header = feeds.empty().SerializeToString()
+    many = header + b"\x12\x00" * (POLICY.realtime.entity_limit + 1)
+
+    assert take(many, now_s=feeds.NOON).outcome == "malformed"
+
+
 def test_an_extension_is_stored_with_its_entity(redis, take, feeds):
     extension = b"\xfa\x3e\x03abc"  # field 1007
     message = feeds.city(trips=1)

@@ -205,6 +205,31 @@ def test_no_flipped_bit_tells_riders_of_a_delay_that_cannot_be(good, flip):
         assert abs(at - good.timestamp) <= limits.horizon_s + 15
 
 
+@of("metro_trips", "tripupdates_sydneytrains.pb")
+@given(
+    share=st.floats(0, 0.9999),
+    delay=st.integers(-(2**31), 2**31 - 1),
+    time=st.integers(-(2**40), 2**40),
+)
+@on_shared_fixtures
+def test_no_delay_that_cannot_be_is_told_to_riders(good, share, delay, time):
+    message = FeedMessage.FromString(good.next)
+    updates = [each.trip_update for each in message.entity]
+    for update in updates[int(share * len(updates)) :][:20]:
+        for stop_time in update.stop_time_update:
+            stop_time.departure.delay = delay
+            stop_time.arrival.time = time
+
+    reason = good.judge(message.SerializeToString(), compare=False)
+
+    assert reason == "stored"
+    limits = POLICY.realtime
+    for row in read.worst_delays(good.redis):
+        assert abs(row.delay_s) <= limits.delay_limit_s
+        at = row.expected_at or good.timestamp
+        assert abs(at - good.timestamp) <= limits.horizon_s + 15
+
+
 @of(*MADE_UP)
 @given(body=st.binary(max_size=400))
 @on_shared_fixtures
