@@ -12,7 +12,7 @@ from kombu.exceptions import OperationalError
 from worker import celeryconfig, env
 from worker.errors import TransientError
 from worker.policy import Policy
-from worker.reliability import watchdog
+from worker.reliability import replacement, watchdog
 from worker.tasks.shell import Shell
 from worker.tasks.world import Publish, one_per_process, world
 from worker.telemetry import gauges, logs, signals
@@ -30,6 +30,7 @@ def make_app(settings: env.Settings, policy: Policy) -> Celery:
         shell.register(app, here)
     for beside_the_tasks in (signals.connect, gauges.install, watchdog.install):
         beside_the_tasks(app, policy, lambda: here().redis)
+    replacement.install(app, policy)
     return app
 
 

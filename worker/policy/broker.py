@@ -33,6 +33,7 @@ class Broker:
     soft_shutdown_s: int
     child_start_s: int
     child_lost_s: int
+    child_look_s: float
     eta_task_limit: int
     beat_max_loop_s: int
     key_prefix: str
@@ -45,6 +46,11 @@ class Broker:
             raise PolicyError(
                 "broker.socket_timeout_s must exceed the 1 s of a blocking pop, "
                 f"{self.socket_timeout_s} does not"
+            )
+        if not 0 < self.child_look_s <= self.child_lost_s:
+            raise PolicyError(
+                f"broker.child_look_s {self.child_look_s} must lie between 0 and "
+                f"child_lost_s {self.child_lost_s}"
             )
         if self.queue_order not in ("priority", "round_robin"):
             raise PolicyError(
@@ -65,6 +71,7 @@ BROKER = Broker(
     soft_shutdown_s=5,
     child_start_s=20,
     child_lost_s=2,
+    child_look_s=0.25,
     eta_task_limit=200,
     beat_max_loop_s=5,
     key_prefix="q:",
@@ -75,7 +82,9 @@ BROKER = Broker(
         "timeout and keepalive a cut link wedges the consumer for good; the restore "
         "sweep runs each 10 s, not each 100 s as by default, so a killed worker's "
         "message is back soon after its visibility timeout; a killed child is noticed "
-        "after 2 s, not after 10, or a short hard limit would end its attempt first. "
+        "after 2 s, not after 10, or a short hard limit would end its attempt first; "
+        "a child that has ended is looked for each quarter second, not each 5 s, or a "
+        "push that was handed to it waits so long (see reliability/replacement.py). "
         "A poll that meets a silent Redis asks it three times before its soft limit."
     ),
 )
