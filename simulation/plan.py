@@ -1,7 +1,7 @@
 """The capacity plan: from a folder of runs to figures, tables and plan.json."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ FULL = Depth(
     replications=80,
 )
 QUICK = Depth(
-    users=(1_000, 5_000, 10_000), sweep_hours=8, trigger_weeks=2, replications=24
+    users=(1_000, 5_000, 10_000), sweep_hours=8, trigger_weeks=2, replications=40
 )
 COST_USERS = (0, 1_000, 5_000, 10_000, 100_000, 1_000_000)
 
@@ -77,10 +77,10 @@ def plan(
     """
     depth = QUICK if quick else FULL
     runs = runs_in(folder)
-    base = next(run for run in runs if run.about["role"] == CALIBRATION)
+    bases = [run for run in runs if run.about["role"] == CALIBRATION]
     holdouts = [run for run in runs if run.about["role"] == HOLDOUT]
-    step(f"calibrating on {base.name}")
-    calibration = calibrate(base, strict=False)
+    step(f"calibrating on {', '.join(run.name for run in bases)}")
+    calibration = calibrate(bases, strict=False)
     comparisons: list[Comparison] = []
     for run in holdouts:
         step(f"predicting {run.name}")
@@ -109,6 +109,7 @@ def plan(
     )
     described = [_described(run) for run in runs]
     # What the model took from the calibration stands beside the run that gave it.
+    base = bases[0]
     described[runs.index(base)]["calibration"] = calibration.as_json()
     document: dict[str, Any] = {
         "input": {
@@ -202,14 +203,6 @@ def _cost(calibration: Calibration, layout: Layout, seed: int) -> dict[str, Any]
             for row in ASSUMPTIONS.values()
         ],
     }
-
-
-def verdicts(comparisons: Sequence[Comparison]) -> dict[str, int]:
-    """How many metrics are within, outside, inconclusive, and covered."""
-    counts = {"within": 0, "outside": 0, "inconclusive": 0}
-    for row in comparisons:
-        counts[row.verdict] += 1
-    return {**counts, "covered": sum(row.covered for row in comparisons)}
 
 
 def _plain(value: float) -> float | None:

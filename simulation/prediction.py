@@ -19,7 +19,7 @@ from simulation.workload import Happenings, tables_of
 from worker.errors import UsageError
 from worker.measures import Recorded
 
-ALIKE = 4
+ALIKE = 2
 """Replications in a row that share a belief about the demands."""
 
 
@@ -27,7 +27,7 @@ def predict(
     calibration: Calibration,
     run: Run,
     *,
-    replications: int = 60,
+    replications: int = 80,
     seed: int = 1,
     level: Level = "resampled",
 ) -> list[Recorded]:

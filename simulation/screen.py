@@ -14,6 +14,7 @@ from simulation.experiment import Difference
 from simulation.metrics import SENDERS, TICKS
 from simulation.plan import Plan
 from simulation.sweep import Row
+from simulation.tally import tally
 from simulation.verification import Check
 from simulation.words import allowed, cell, number, percent, span
 
@@ -109,19 +110,12 @@ def show(*parts: Table | str) -> None:
 
 def verdicts_in_words(rows: Sequence[Comparison]) -> str:
     """How many figures lie where, and how many the predicted intervals held."""
-    counts = {
-        verdict: sum(row.verdict == verdict for row in rows)
-        for verdict in ("within", "outside", "inconclusive")
-    }
-    judged = [row for row in rows if np.isfinite([row.measured, *row.interval]).all()]
-    covered = sum(row.covered for row in judged)
+    counts = tally(rows)
     held = sum(abs(row.relative_error) <= row.threshold for row in rows)
     return (
-        f"{counts['within']} within, {counts['outside']} outside, "
-        f"{counts['inconclusive']} inconclusive, of {len(rows)} figures of "
-        f"{len({row.run for row in rows})} runs. {covered} of {len(judged)} "
-        f"({covered / max(1, len(judged)):.0%}) measured values lie in the predicted "
-        f"95 % interval; {held} errors are below their share even without a floor."
+        f"{counts.verdicts()}, of {len(rows)} figures of "
+        f"{len({row.run for row in rows})} runs. {counts.coverage()}; {held} errors "
+        "are below their share even without a floor."
     )
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from simulation.comparison import Comparison
-from simulation.plan import Plan, verdicts
+from simulation.plan import Plan
+from simulation.tally import tally
 from simulation.words import allowed, number, percent, share, span
 
 
@@ -23,16 +24,15 @@ class Section:
 
 def headline(plan: Plan) -> str:
     """What the plan says, in some sentences."""
-    counts = verdicts(plan.comparisons)
+    counts = tally(plan.comparisons)
     ours = [row for row in plan.rows if row.layout == "ours"]
     top = max(ours, key=lambda row: row.users)
     cost = next(
         bill for bill in plan.document["cost"]["by_users"] if bill["users"] == 1_000
     )
     return (
-        f"Of {len(plan.comparisons)} metrics of runs that the model had not seen, "
-        f"{counts['within']} were predicted within their threshold, "
-        f"{counts['outside']} outside, {counts['inconclusive']} need longer runs. "
+        f"Of {len(plan.comparisons)} figures of runs that the model had not seen, "
+        f"held against their threshold: {counts.verdicts()}. "
         f"At {top.users:,} users our layout pushes "
         f"{top.measures['late_push_fraction']:.1%} late in the hour of a storm, p95 "
         f"{top.measures['p95_push_s']:.1f} s. At 1,000 users the platform costs "
@@ -76,15 +76,13 @@ def measured(runs: Sequence[Mapping[str, Any]]) -> Section:
 
 def validation(rows: Sequence[Comparison], noise: Sequence[str] = ()) -> Section:
     """Predictions beside what was measured; ``noise`` of the calibration run."""
-    counts = verdicts(rows)
+    counts = tally(rows)
     reasons = dict.fromkeys(
         row.reason for row in rows if row.reason and row.needed_s is None
     )
     return Section(
         title="Predicted, then looked at: how far off",
-        says=f"{counts['within']} within, {counts['outside']} outside, "
-        f"{counts['inconclusive']} inconclusive; {counts['covered']} of {len(rows)} "
-        "measured values lie where 95 % of such runs would, says the model."
+        says=f"{counts.verdicts()}; {counts.coverage()}."
         + (f" The calibration run is noisy: {'; '.join(noise)}." if noise else ""),
         columns=(
             *("metric", "measured", "model", "95 % within", "off"),

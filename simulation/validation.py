@@ -4,20 +4,25 @@ import numpy as np
 
 from simulation.calibration import policy_of
 from simulation.chosen import Level
-from simulation.comparison import Comparison, compared, relative, undecided
+from simulation.comparison import Comparison, compared, undecided
 from simulation.demands import Calibration
+from simulation.intervals import interval, relative
 from simulation.memory import peak_mib
 from simulation.metrics import ALL, MEMORY_ALLOWED, METRICS
 from simulation.noise import complaints
 from simulation.prediction import predict
 from simulation.runs import Run
+from simulation.tables import Floats
+from simulation.workload import stream
+
+MEMORY_DRAWS = 400
 
 
 def validate(
     calibration: Calibration,
     run: Run,
     *,
-    replications: int = 60,
+    replications: int = 80,
     seed: int = 1,
     level: Level = "resampled",
 ) -> list[Comparison]:
@@ -40,7 +45,8 @@ def validate(
 def _memory(calibration: Calibration, run: Run) -> Comparison | None:
     """Peak memory, process by process; None where a run has no memory samples."""
     measured = peak_mib(run.records.samples)
-    predicted = _predicted_mib(calibration, run)
+    drawn = _predicted_mib(calibration, run)
+    predicted = float(drawn.mean())
     if not np.isfinite(measured) or not predicted:
         return None
     error = relative(predicted, measured)
@@ -51,18 +57,18 @@ def _memory(calibration: Calibration, run: Run) -> Comparison | None:
         measured=measured,
         measured_interval=(measured, measured),
         predicted=predicted,
-        interval=(predicted, predicted),
+        interval=interval(drawn),
         relative_error=error,
         error_interval=(error, error),
         threshold=MEMORY_ALLOWED,
         verdict="within" if abs(error) <= MEMORY_ALLOWED else "outside",
-        reason="a peak of one run has no interval",
+        reason="a peak of one run has no interval of its own",
     )
 
 
-def _predicted_mib(calibration: Calibration, run: Run) -> float:
+def _predicted_mib(calibration: Calibration, run: Run) -> Floats:
     """Each pool's parent, and so many children as the run's policy has, each at the
-    mean of the peaks of those that the calibration saw; beat.
+    peak of one of those that the calibration saw, drawn again and again; beat.
     """
     parts: dict[str, list[float]] = {}
     for label, peak in calibration.memory_mib.items():
@@ -72,7 +78,9 @@ def _predicted_mib(calibration: Calibration, run: Run) -> float:
     children = {
         f"{name}/child": pool.children for name, pool in policy_of(run).pools.items()
     }
-    return sum(
-        float(np.mean(peaks)) * children.get(place, len(peaks))
-        for place, peaks in parts.items()
-    )
+    rng = stream(1, "memory")
+    total = np.zeros(MEMORY_DRAWS)
+    for place, peaks in parts.items():
+        many = children.get(place, len(peaks))
+        total += rng.choice(peaks, size=(MEMORY_DRAWS, many)).sum(axis=1)
+    return total

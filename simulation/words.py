@@ -13,7 +13,9 @@ def number(value: float | None) -> str:
 
 
 def percent(value: float) -> str:
-    """A signed share; beyond 999 % its size says nothing."""
+    """A signed share; beyond 999 % its size says nothing; a dash for what is none."""
+    if value != value:
+        return "-"
     return f"{value:+.1%}" if abs(value) < 10 else ">999%"
 
 

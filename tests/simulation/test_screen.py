@@ -5,6 +5,7 @@ from rich.console import Console
 
 from simulation import screen
 from simulation.comparison import Comparison
+from simulation.words import percent
 
 ROW = Comparison(
     metric="mean_queue_length", of="apns_worker", run="full-children-5", measured=0.857,
@@ -37,6 +38,12 @@ def test_verdicts_fit_80_columns_and_no_name_is_cut():
     for word in ("late_push_fraction", "mean_queue_length", "needs 24055 s", "±0.02"):
         assert word in text
     assert "1 outside" in text.replace("\n", " ")
+
+
+def test_a_share_of_nothing_is_a_dash_and_a_huge_one_has_no_size():
+    assert percent(float("nan")) == "-"
+    assert percent(float("inf")) == ">999%"
+    assert percent(-0.123) == "-12.3%"
 
 
 @pytest.mark.parametrize("value", [None, float("nan")])
