@@ -85,7 +85,9 @@ def calibrate(runs: Run | Sequence[Run], *, strict: bool = True) -> Calibration:
         for mine, policy, happened in zip(each, policies, inputs, strict=True)
         for is_first in cold_of(mine, policy, happened.warm)
     ]
-    demands = {**demands_of(attempts, policies[0], cold), SYNC: _sync(runs, attempts)}
+    demands = demands_of(attempts, policies[0], cold)
+    if SYNC not in demands:
+        demands[SYNC] = _sync_before(runs)
     cores = [v_eff_of(run) for run in runs]
     known = [v_eff for v_eff in cores if v_eff is not None]
     pushes = [push for run in runs for push in run.records.deliveries]
@@ -180,9 +182,10 @@ def _less_bias(first: TaskDemand, again: Sequence[TaskDemand]) -> TaskDemand:
     )
 
 
-def _sync(runs: Sequence[Run], attempts: Sequence[TaskRecord]) -> TaskDemand:
-    """The timetable sync as the runs recorded it, or the one before them, else as
-    assumed. A measured sync is of the timetable that was given, perhaps a small one.
+def _sync_before(runs: Sequence[Run]) -> TaskDemand:
+    """The timetable sync as it was before the runs, where none is in them, else as
+    assumed: the first one of a database takes longer than those that follow. A measured
+    sync is of the timetable that was given, perhaps a small one.
     """
     before = {
         record.task_id: record
@@ -190,18 +193,17 @@ def _sync(runs: Sequence[Run], attempts: Sequence[TaskRecord]) -> TaskDemand:
             task_record(r.about["sync"]) for r in runs if r.about.get("sync")
         )
     }
-    done = [
-        record
-        for record in (*attempts, *before.values())
-        if record.task == SYNC and record.outcome is Outcome.SUCCEEDED
-    ]
+    done = [r for r in before.values() if r.outcome is Outcome.SUCCEEDED]
     return demand_of(done) if done else assumed_sync()
 
 
 def _memory(runs: Sequence[Run]) -> dict[str, float]:
-    """Label -> peak of what the gauges saw, the mean over runs."""
+    """Label -> peak of what the gauges saw, the mean over runs: those without a sync
+    where there are such, for a child that has made one stays larger.
+    """
     peaks: dict[str, list[float]] = {}
-    for run in runs:
+    without = [run for run in runs if not Happenings.recorded(run).syncs]
+    for run in without or runs:
         for label, peak in peaks_mib(run.records.samples).items():
             peaks.setdefault(label, []).append(peak)
     return {label: float(np.mean(each)) for label, each in peaks.items()}

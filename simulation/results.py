@@ -44,12 +44,11 @@ def found() -> dict[str, Any]:
 
 
 def base() -> Calibration:
-    """The kept run that everything here is derived from, as if its stand-in for Apple
-    had answered at once: how far Apple is, is an assumption of its own.
+    """The kept runs that everything here is derived from, as if their stand-in for
+    Apple had answered at once: how far Apple is, is an assumption of its own.
     """
-    run = kept("calibration", FULL)[0]
-    calibration = calibrate(run, strict=False)
-    rtt_s = float((run.about.get("input") or {}).get("apns_rtt_ms", 0.0)) / 1e3
+    calibration = calibrate(kept("calibration", FULL), strict=False)
+    rtt_s = calibration.apns_rtt_s or 0.0
     push = calibration.demands[PUSH]
     near = replace(push, io_s=tuple(max(0.0, io_s - rtt_s) for io_s in push.io_s))
     return replace(calibration, demands={**calibration.demands, PUSH: near})

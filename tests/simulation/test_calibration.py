@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from simulation.calibration import calibrate
-from simulation.demands import MATCH, POLL, PUSH
+from simulation.demands import MATCH, POLL, PUSH, SYNC
 from simulation.estimates import per_unit
 from simulation.runs import load_run
 from worker.errors import UsageError
@@ -89,6 +89,32 @@ def test_several_runs_are_read_together(make_run):
 
     assert both.run == "one + two"
     assert len(both.demands[POLL].io_s) == 2 * len(alone.demands[POLL].io_s)
+
+
+def test_syncs_in_the_runs_are_believed_and_not_the_first_one_of_their_database(
+    make_run,
+):
+    run = make_run()
+    first = {
+        "task_id": "first", "attempt": 0, "task": SYNC, "queue": "batch",
+        "worker": "bg@here/1", "enqueued_at": 0.0, "started_at": 0.0,
+        "finished_at": 9.0, "outcome": "succeeded", "cpu_s": 4.0,
+        "peak_rss_mib": 100.0, "detail": {},
+    }  # fmt: skip
+    run = replace(run, about={**run.about, "sync": first})
+    later = [
+        replace(record, task_id=f"later-{n}", task=SYNC, queue="batch")
+        for n, record in enumerate(run.records.tasks)
+        if record.task == POLL
+    ][:4]
+    with_syncs = replace(
+        run, records=replace(run.records, tasks=[*run.records.tasks, *later])
+    )
+
+    assert len(calibrate(run).demands[SYNC].io_s) == 1
+    assert calibrate(run).demands[SYNC].service_s() == pytest.approx(9.0)
+    assert len(calibrate(with_syncs).demands[SYNC].io_s) == len(later)
+    assert calibrate(with_syncs).demands[SYNC].service_s() < 3.0
 
 
 def test_one_noisy_run_of_several_is_named(make_run):
