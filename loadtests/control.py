@@ -69,6 +69,10 @@ class Control:
         """Take every fault away."""
         self._call("DELETE", "/faults")
 
+    def reset(self) -> None:
+        """Forget delays, arrivals, faults, quota and counters, as in a new world."""
+        self._call("POST", "/reset", {})
+
     def reissue(self) -> None:
         """Have NSW publish its timetables anew, so that a sync has something to do."""
         self._call("POST", "/bundles", {})

@@ -1,17 +1,21 @@
 """A matrix performed: its rows one after the other."""
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
 from loadtests.given import Input
 from loadtests.progress import Steps
+from loadtests.rig.rig import Rig
 from loadtests.rows import Row
 from loadtests.run import perform
-from loadtests.stage import stage
+from loadtests.stage import crew, world
 from simulation.runs import Run
 from worker.errors import UsageError
+from worker.policy import POLICY, apply_settings
+from worker.records import TaskRecord
 
 REPORTS = "locust*"
 """What locust writes beside the records: a megabyte of HTML and tables of its own."""
@@ -26,21 +30,24 @@ def record(
     slim: bool = False,
     again: bool = False,
 ) -> list[Run]:
-    """Perform the rows one after the other, each into its folder; those of one stage on
-    one stage.
+    """Perform the rows one after the other, each into its folder: those of one world in
+    one world, those of one crew with the same workers.
 
-    Each run takes lines that no earlier one of its stage has used. What an earlier
+    Each run takes lines that no earlier one of its crew has used. What an earlier
     matrix left in ``out`` is replaced; ``again``: but for runs of other rows, because
     these are recorded again. ``slim``: without locust's own reports, as the repository
     keeps runs.
     """
     for row in rows:
         row.scenario()
+        apply_settings(POLICY, list(row.settings))
     given.check()
     _clear(out, [row.name for row in rows] if again else ["*"])
     runs: list[Run] = []
-    for _, together in groupby(rows, key=lambda row: row.stage):
-        runs += _on_one_stage(list(together), given, out, steps)
+    for rtt_ms, together in groupby(rows, key=lambda row: row.apns_rtt_ms):
+        here = given if rtt_ms is None else replace(given, apns_rtt_ms=rtt_ms)
+        with world(here, steps=steps) as around:
+            runs += _in_one_world(list(together), around, here, out, steps)
     if slim:
         for run in runs:
             for report in run.folder.glob(REPORTS):
@@ -48,22 +55,29 @@ def record(
     return runs
 
 
-def _on_one_stage(rows: list[Row], given: Input, out: Path, steps: Steps) -> list[Run]:
-    first, runs = rows[0], []
-    if first.apns_rtt_ms is not None:
-        given = replace(given, apns_rtt_ms=first.apns_rtt_ms)
-    used: set[str] = set()
-    with stage(given, settings=first.settings, steps=steps) as here:
-        for row in rows:
-            scenario, folder = row.scenario(), out / row.name
-            run = perform(
-                here, scenario, folder, role=row.role, avoid=used, steps=steps
-            )
-            if run.about["broken"]:
-                raise UsageError(f"run {row.name} is broken: {run.about['broken']}")
-            steps.say(f"{row.name}: {len(run.records.tasks)} attempts recorded")
-            runs.append(run)
-            used.update(run.about["routes"])
+def _in_one_world(
+    rows: Sequence[Row], around: Rig, given: Input, out: Path, steps: Steps
+) -> list[Run]:
+    """Perform the rows, each crew's with its own workers; the timetable is loaded by
+    the first one.
+    """
+    runs: list[Run] = []
+    loaded: TaskRecord | None = None
+    for _, together in groupby(rows, key=lambda row: row.crew):
+        mine = list(together)
+        settings, used = mine[0].settings, set[str]()
+        with crew(around, given, settings=settings, loaded=loaded, steps=steps) as here:
+            loaded = here.sync
+            for row in mine:
+                scenario, folder = row.scenario(), out / row.name
+                run = perform(
+                    here, scenario, folder, role=row.role, avoid=used, steps=steps
+                )
+                if run.about["broken"]:
+                    raise UsageError(f"run {row.name} is broken: {run.about['broken']}")
+                steps.say(f"{row.name}: {len(run.records.tasks)} attempts recorded")
+                runs.append(run)
+                used.update(run.about["routes"])
     return runs
 
 

@@ -77,11 +77,13 @@ class Processes:
         self.stop(name)  # an earlier one has ended: its place is needed
         self.start(name, ["-m", "celery", "-A", "worker.app", "call", task])
 
-    def kill(self) -> None:
-        """End the workers at once: their world ends with them, nothing is to save."""
+    def end(self) -> None:
+        """End the workers at once, nothing of theirs is to save; others may follow."""
         for pid in reversed(self.members(self.alive()).values()):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        for name in self.started:
+            self.stop(name)
 
     def stop(self, name: str) -> None:
         """End one process."""

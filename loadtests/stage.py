@@ -84,62 +84,112 @@ class Stage:
 def stage(
     given: Input, *, settings: Sequence[str] = (), steps: Steps
 ) -> Iterator[Stage]:
-    """Bring a stage up, and down with the block or with this process.
+    """Bring a world and its workers up, and down with the block or with this process.
 
     The policy and the input are checked before anything starts. Raises PolicyError,
     UsageError, RigError (no world) or StageError (no work), with one sentence.
     """
-    policy = apply_settings(POLICY, list(settings))
-    given.check()
+    apply_settings(POLICY, list(settings))
     with (
-        rig(
-            static=given.static,
-            realtime=given.realtime,
-            scale=SCALES[given.scale],
-            service_time=given.service_time,
-            apns_rtt_s=given.apns_rtt_ms / 1000,
-            i_own_this_host=given.i_own_this_host,
-            say=steps.say,
-        ) as world,
-        redis.Redis.from_url(world.servers.redis_url, socket_timeout=REDIS_S) as client,
+        world(given, steps=steps) as around,
+        crew(around, given, settings=settings, steps=steps) as here,
     ):
-        processes = Processes.of(world, policy, settings)
+        yield here
+
+
+@contextmanager
+def world(given: Input, *, steps: Steps) -> Iterator[Rig]:
+    """The stand-in world of an input; nobody works in it yet."""
+    given.check()
+    with rig(
+        static=given.static,
+        realtime=given.realtime,
+        scale=SCALES[given.scale],
+        service_time=given.service_time,
+        apns_rtt_s=given.apns_rtt_ms / 1000,
+        i_own_this_host=given.i_own_this_host,
+        say=steps.say,
+    ) as around:
+        yield around
+
+
+@contextmanager
+def crew(
+    around: Rig,
+    given: Input,
+    *,
+    settings: Sequence[str] = (),
+    loaded: TaskRecord | None = None,
+    steps: Steps,
+) -> Iterator[Stage]:
+    """Workers at work in a world that is up; they end with the block.
+
+    ``loaded``: the sync by which an earlier crew of this world loaded the timetable.
+    What that crew left in Redis and in the stand-ins is taken away first: this one
+    begins as the first did, but for the timetable, which PostgreSQL still holds.
+    """
+    policy = apply_settings(POLICY, list(settings))
+    with (
+        redis.Redis.from_url(
+            around.servers.redis_url, socket_timeout=REDIS_S
+        ) as client,
+        closing(Control(around.control_url)) as control,
+    ):
+        if loaded is not None:
+            client.flushdb()
+            control.reset()
+        processes = Processes.of(around, policy, settings)
         recorder = Recorder(
             redis=client,
             policy=policy,
             processes=processes,
-            clock_offset_s=world.clock_offset_s,
+            clock_offset_s=around.clock_offset_s,
         )
         try:
-            # Who starts catches up: the first upkeep finds that there is no timetable
-            # and asks for it. The others come later, so that it is asked for once.
-            upkeep = policy.tasks[UPKEEP].queue
-            first, *others = sorted(
-                policy.pools, key=lambda name: upkeep not in policy.pools[name].queues
+            loaded = _at_work(processes, recorder, loaded, steps)
+            yield Stage(
+                rig=around,
+                policy=policy,
+                settings=tuple(settings),
+                input=given,
+                processes=processes,
+                recorder=recorder,
+                control=control,
+                sync=loaded,
             )
-            processes.start_worker(first)
-            _succeeded(processes, recorder, UPKEEP, READY_S)
-            for name in others:
-                processes.start_worker(name)
-            steps.say("workers are up; the timetable is being loaded by its task")
-            loaded = _succeeded(processes, recorder, SYNC, SYNC_S)
-            processes.start_worker(BEAT)
-            steps.say(f"timetable loaded in {loaded.service_s:.1f} s; beat is up")
-            _succeeded(processes, recorder, POLL, READY_S)
-            with closing(Control(world.control_url)) as control:
-                yield Stage(
-                    rig=world,
-                    policy=policy,
-                    settings=tuple(settings),
-                    input=given,
-                    processes=processes,
-                    recorder=recorder,
-                    control=control,
-                    sync=loaded,
-                )
         finally:
             with suppress(RigError):  # its keeper has ended, and they with it
-                processes.kill()
+                processes.end()
+
+
+def _at_work(
+    processes: Processes,
+    recorder: Recorder,
+    loaded: TaskRecord | None,
+    steps: Steps,
+) -> TaskRecord:
+    """Start every process of a deployment; the sync that loaded the timetable.
+
+    Who starts catches up: the first upkeep finds that there is no timetable and asks
+    for it. The others come later, so that it is asked for once.
+    """
+    policy = processes.policy
+    upkeep = policy.tasks[UPKEEP].queue
+    first, *others = sorted(
+        policy.pools, key=lambda name: upkeep not in policy.pools[name].queues
+    )
+    processes.start_worker(first)
+    _succeeded(processes, recorder, UPKEEP, READY_S)
+    for name in others:
+        processes.start_worker(name)
+    if loaded is None:
+        steps.say("workers are up; the timetable is being loaded by its task")
+        loaded = _succeeded(processes, recorder, SYNC, SYNC_S)
+        steps.say(f"timetable loaded in {loaded.service_s:.1f} s")
+    processes.start_worker(BEAT)
+    _succeeded(processes, recorder, POLL, READY_S)
+    steps.say("workers and beat are up")
+    return loaded
 
 
 def _succeeded(
