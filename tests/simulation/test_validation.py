@@ -11,7 +11,9 @@ from simulation.workload import Happenings
 
 @pytest.fixture
 def calibrated(make_run):
-    return calibrate(make_run("base", duration_s=1_500.0, users=4_000))
+    return calibrate(
+        make_run("base", duration_s=1_500.0, users=4_000, onset_every_s=16.0)
+    )
 
 
 def verdicts(rows):
