@@ -6,7 +6,6 @@ from loadtests.rows import (
     CALIBRATION,
     FULL,
     HOLDOUT,
-    NOT_REPLACED,
     PLAN,
     QUICK,
     REPLACED,
@@ -93,7 +92,7 @@ def test_what_hold_outs_meet_the_calibrations_have_met_elsewhere_in_time() -> No
     # Syncs of a database that has a timetable; a slow outside is the scenario's own.
     assert kinds == {"sync"}
     assert FULL[0].role == FULL[-1].role == CALIBRATION
-    assert {row.settings for row in calibrations} == {(NOT_REPLACED,), (REPLACED,)}
+    assert {row.settings for row in calibrations} == {(), (REPLACED,)}
 
 
 def test_the_full_matrix_fits_into_thirty_six_minutes() -> None:
