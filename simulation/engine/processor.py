@@ -74,8 +74,10 @@ class Processor:
     def _due(self, version: int) -> None:
         if version != self._timer:
             return
-        self._advance()
+        # The timer was set for the first piece: virtual time is what that needs, to the
+        # last bit, where adding up seconds of the epoch would let it run ahead.
         self._served = max(self._served, self._heap[0][0])
+        self._seen_at = self._env.now
         while self._heap and self._heap[0][0] <= self._served:
             heappop(self._heap)[2].succeed()
             self._busy -= 1

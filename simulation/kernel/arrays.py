@@ -144,6 +144,8 @@ def columns(layout: Layout, tables: Tables, growth: Sequence[Growth]) -> Columns
 
 
 def _rows(layout: Layout, queues: list[str], streams: list[Stream | None]) -> Any:
+    lengths = [len(stream) if stream else 1 for stream in streams]
+    firsts = np.cumsum([0, *lengths[:-1]])
     return np.array(
         [
             (
@@ -153,23 +155,27 @@ def _rows(layout: Layout, queues: list[str], streams: list[Stream | None]) -> An
                 stream.io_per_unit_s if stream else 0.0,
                 stream.cpu_per_unit_s if stream else 0.0,
                 stream.deaf if stream else False,
-                queues.index(task.queue), len(stream) if stream else 1,
-                stream.cold_s if stream else 0.0,
+                queues.index(task.queue), length,
+                stream.cold_s if stream else 0.0, first,
             )
-            for task, stream in zip(layout.tasks.values(), streams, strict=True)
+            for task, stream, length, first in zip(
+                layout.tasks.values(), streams, lengths, firsts, strict=True
+            )
         ],
         dtype=np.float64,
     )  # fmt: skip
 
 
 def _draws(streams: list[Stream | None]) -> Any:
-    longest = max((len(stream) for stream in streams if stream), default=1)
-    draws = np.zeros((len(streams), longest, 6))
-    for table, stream in zip(draws, streams, strict=True):
+    """Of every task, one after the other; one without demands has one of nothing."""
+    draws = np.zeros((6, sum(len(stream) if stream else 1 for stream in streams)))
+    first = 0
+    for stream in streams:
+        last = first + (len(stream) if stream else 1)
         if stream is not None:
-            mine = table[: len(stream)]
-            mine[:, IO], mine[:, CPU] = stream.io_s, stream.cpu_s
-            mine[:, RSS], mine[:, LUCK] = stream.rss_mib, stream.luck
-            mine[:, LAG] = stream.lag_s
-            mine[:, FAILS] = stream.chance < stream.failure
+            mine = draws[:, first:last]
+            mine[IO], mine[CPU], mine[RSS] = stream.io_s, stream.cpu_s, stream.rss_mib
+            mine[LUCK], mine[LAG] = stream.luck, stream.lag_s
+            mine[FAILS] = stream.chance < stream.failure
+        first = last
     return draws

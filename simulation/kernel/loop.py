@@ -1,10 +1,10 @@
 """The compiled event loop: broker, pools, children, cores and the outside as arrays.
 
 Longer than 250 lines, and one function: what the engine spreads over entities is one
-state here, and numba takes minutes to compile a state that is handed from function to
-function, seconds when it is local. Every child has at most one thing that happens to
-it next, so the next event is the least of a handful of times: there is no heap but for
-countdowns.
+state here. Handed from function to function, as records, it took twice as long to run,
+and numba notices no change in another file than the one that it keeps compiled. Every
+child has at most one thing that happens to it next, so the next event is the least of a
+handful of times: there is no heap but for countdowns.
 """
 
 from heapq import heappop, heappush
@@ -21,8 +21,8 @@ DOWN, SLOW, THROTTLED = 1, 2, 3
 
 # Columns of ``rows``: one row a task.
 (EXPIRES, SOFT, HARD, RETRIES, BACKOFF, BACKOFF_MAX, ROLE, IO_UNIT, CPU_UNIT,
- DEAF, QUEUE, SIZE, COLD) = range(13)  # fmt: skip
-# Columns of ``draws``: one row a draw of a task.
+ DEAF, QUEUE, SIZE, COLD, FROM) = range(14)  # fmt: skip
+# Rows of ``draws``: one column a draw, those of a task from its ``FROM`` on.
 IO, CPU, RSS, LUCK, FAILS, LAG = range(6)
 # Columns of ``pools``: one row a worker process.
 CHILDREN, MOST_TASKS, MOST_MIB = range(3)
@@ -33,17 +33,17 @@ SUCCEEDED, FAILED, RETRIED, EXPIRED, TIMED_OUT = range(5)
 HANDED, IO_DONE, STOPPED, READY = range(4)
 PLACE, ASK, FALL_DUE, HAND, START = range(5)
 # Columns of ``message``, of its ``times``, of ``child``, of its ``clock``.
-TASK, NUMBER, ATTEMPT, NEXT, FIRST, LAST, HELD_BY, UNITS = range(8)
+TASK, NUMBER, ATTEMPT, NEXT, FIRST, LAST, HELD_BY, UNITS, DRAW = range(9)
 ENQUEUED, EXPIRY, DUE, BORN, CLAIM = range(5)
 POOL, CORE, HOLDS, KIND, SNAPSHOT, BROKEN, DONE, DISMISSED = range(8)
-AT, STARTED, DEADLINE, WANTS, PEAK, TAG, ORDER = range(7)
+STARTED, DEADLINE, WANTS, PEAK, TAG, ORDER = range(6)
 # Columns of ``pool``, of its ``since``, and of ``core``.
 IDLE, IDLE_FIRST, DUE_HEAD, DUE_TAIL = range(4)
 WAITS_SINCE, PARENT_FREE = range(2)
-SERVED, SEEN_AT, CORE_DUE, BUSY = range(4)
+SERVED, SEEN_AT, CORE_DUE, BUSY, ARMED = range(5)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def loop(c: Any, capacity: int) -> Any:
     """(lines, published, whole numbers and times of the lines); lines is -1 when
     ``capacity`` messages were not enough.
@@ -57,12 +57,30 @@ def loop(c: Any, capacity: int) -> Any:
     ) = c  # fmt: skip
     cycles = cycles.copy()
     pool_count, queue_count = cycles.shape
+    serves = np.zeros((pool_count, queue_count), np.bool_)
+    several = np.zeros(pool_count, np.bool_)  # queues, which take turns
+    for number in range(pool_count):
+        for turn in range(queue_count):
+            if cycles[number, turn] >= 0:
+                serves[number, cycles[number, turn]] = True
+                several[number] = in_turn and turn > 0
     deployed, core_count = int(pools[:, CHILDREN].sum()), len(cores)
     child_count = deployed + len(hired)
-    message = np.empty((capacity, 8), np.int32)
-    times = np.empty((capacity, 5))
+    # One block: freed and asked for again it keeps its pages. Those of many smaller
+    # ones go back to the system after each run, and to find them again was half of the
+    # 0.22 us that a customer of M/M/4 took.
+    space = np.empty(capacity * 16 + child_count * 4)
+    times = space[: capacity * 5].reshape(capacity, 5)
+    unsent_at = space[capacity * 5 : capacity * 7].reshape(capacity, 2)
+    unsent = space[capacity * 7 : capacity * 9].view(np.int64).reshape(capacity, 2)
+    message = space[capacity * 9 : capacity * 14].view(np.int32).reshape(capacity, 10)
+    todo = space[capacity * 14 :].view(np.int64).reshape(capacity + 2 * child_count, 2)
     messages = published = lines = unsents = order = 0
     numbers = np.zeros(len(rows), np.int64)
+    draws_from = rows[:, FROM].astype(np.int64)
+    sizes = rows[:, SIZE].astype(np.int64)
+    queue_of = rows[:, QUEUE].astype(np.int64)
+    roles = rows[:, ROLE].astype(np.int64)
     head = np.full(queue_count, -1, np.int64)
     tail = np.full(queue_count, -1, np.int64)
     pool = np.zeros((pool_count, 4), np.int64)
@@ -71,20 +89,18 @@ def loop(c: Any, capacity: int) -> Any:
     since[:, WAITS_SINCE], since[:, PARENT_FREE] = start_at, -np.inf
     ring = np.empty((pool_count, child_count), np.int64)
     child = np.zeros((child_count, 8), np.int64)
-    clock = np.zeros((child_count, 7))
-    clock[:, AT] = clock[:, TAG] = np.inf
-    core = np.zeros((core_count, 4))
+    clock = np.zeros((child_count, 6))
+    clock[:, TAG] = np.inf
+    child_at = np.full(child_count, np.inf)
+    core = np.zeros((core_count, 5))
     core[:, SEEN_AT], core[:, CORE_DUE] = start_at, np.inf
     held = [(start_at, 0)]  # countdowns: (due, message)
     held.pop()
-    unsent = np.empty((capacity, 2), np.int64)
-    unsent_at = np.empty((capacity, 2))
     line = np.empty((capacity, 7), np.int32)
     line_at = np.empty((capacity, 3))
     seen = matched = failures = opened = 0
     nudged_until, open_until = -1.0, 0.0
     ended = np.empty(child_count, np.int64)
-    todo = np.empty((capacity + child_count, 2), np.int64)
     todos = 0
     who = 0
     for number in range(pool_count):
@@ -97,19 +113,18 @@ def loop(c: Any, capacity: int) -> Any:
     for row in range(len(hired)):
         here = int(hired[row, WHERE])
         child[who, POOL], child[who, CORE] = here, here if core_count > 1 else 0
-        clock[who, AT], child[who, KIND] = max(start_at, hired[row, COMES_AT]), READY
+        child_at[who], child[who, KIND] = max(start_at, hired[row, COMES_AT]), READY
         clock[who, ORDER] = who - child_count
         who += 1
     leaving = np.argsort(hired[:, LEAVES_AT])
+    leaves_at = hired[leaving, LEAVES_AT]
     tried = np.full((child_count, len(rows)), warm)
-    tick, ticks, now, group, groups, left = (
-        0,
-        len(tick_at),
-        start_at,
-        0,
-        len(group_at),
-        0,
-    )
+    ticks, groups = len(tick_at), len(group_at)
+    tick = group = left = 0
+    now = start_at
+    next_tick = tick_at[0] if ticks else np.inf
+    next_group = group_at[0] if groups else np.inf
+    next_leaves = leaves_at[0] if len(leaves_at) else np.inf
 
     while True:
         # What there is to do at this instant, in order.
@@ -117,161 +132,139 @@ def loop(c: Any, capacity: int) -> Any:
         while place < todos:
             kind, who = todo[place, 0], todo[place, 1]
             place += 1
-            gets, taken, here = -1, -1, -1
-            if kind == PLACE:
-                queue = int(rows[message[who, TASK], QUEUE])
-                for number in range(pool_count):
-                    if pool[number, IDLE] and (
-                        here < 0
-                        or since[number, WAITS_SINCE] < since[here, WAITS_SINCE]
-                    ):
-                        for turn in range(queue_count):
-                            if cycles[number, turn] == queue:
-                                here = number
-                                break
-                if here < 0:
-                    message[who, NEXT] = -1
-                    if tail[queue] >= 0:
-                        message[tail[queue], NEXT] = who
-                    else:
-                        head[queue] = who
-                    tail[queue] = who
-                else:
+            if kind != START:
+                gets = taken = came = here = -1
+                if kind == PLACE:
+                    queue = queue_of[message[who, TASK]]
+                    for number in range(pool_count):
+                        if (
+                            pool[number, IDLE]
+                            and serves[number, queue]
+                            and (
+                                here < 0
+                                or since[number, WAITS_SINCE] < since[here, WAITS_SINCE]
+                            )
+                        ):
+                            here = number
+                    if here < 0:
+                        message[who, NEXT] = -1
+                        if tail[queue] >= 0:
+                            message[tail[queue], NEXT] = who
+                        else:
+                            head[queue] = who
+                        tail[queue] = who
+                        continue
                     since[here, WAITS_SINCE] = now
-                    if in_turn:
-                        _turn(cycles[here], queue)
-                    if now > times[who, EXPIRY]:
+                    if several[here]:
+                        _turn(cycles, here, queue)
+                    came = who
+                elif kind == FALL_DUE:
+                    here = message[who, HELD_BY]
+                    if pool[here, IDLE]:
+                        taken = who
+                    else:
+                        message[who, NEXT] = -1
+                        if pool[here, DUE_TAIL] >= 0:
+                            message[pool[here, DUE_TAIL], NEXT] = who
+                        else:
+                            pool[here, DUE_HEAD] = who
+                        pool[here, DUE_TAIL] = who
+                        continue
+                elif kind == HAND:
+                    gets, taken = who, child[who, HOLDS]
+                elif child[who, DISMISSED]:
+                    continue
+                else:
+                    gets, here = who, child[who, POOL]
+                    taken = pool[here, DUE_HEAD]
+                    if taken >= 0:
+                        pool[here, DUE_HEAD] = message[taken, NEXT]
+                        if pool[here, DUE_HEAD] < 0:
+                            pool[here, DUE_TAIL] = -1
+                while taken < 0:  # until one can be worked at
+                    if kind == ASK:
+                        came = -1
+                        for turn in range(queue_count):
+                            queue = cycles[here, turn]
+                            if queue >= 0 and head[queue] >= 0:
+                                came = head[queue]
+                                head[queue] = message[came, NEXT]
+                                if head[queue] < 0:
+                                    tail[queue] = -1
+                                if several[here]:
+                                    _turn(cycles, here, queue)
+                                break
+                        if came < 0:
+                            break
+                    if now > times[came, EXPIRY]:
                         lines = _leave(
-                            line, line_at, lines, message[who], times[who], -1, EXPIRED,
+                            line, line_at, lines, message, times, came, -1, EXPIRED,
                             np.nan, now,
                         )  # fmt: skip
-                        if message[who, LAST] > message[who, FIRST]:
-                            unsents = _postpone(
-                                unsent,
-                                unsent_at,
-                                unsents,
-                                message[who],
-                                times[who],
-                                now,
-                            )
-                    elif times[who, DUE] > now:
-                        message[who, HELD_BY] = here
-                        heappush(held, (times[who, DUE], who))
+                        unsents = _postpone(
+                            unsent, unsent_at, unsents, message, times, came, now
+                        )
+                    elif times[came, DUE] > now:
+                        message[came, HELD_BY] = here
+                        heappush(held, (times[came, DUE], came))
                     else:
-                        taken = who
-            elif kind == FALL_DUE:
-                here = message[who, HELD_BY]
-                if pool[here, IDLE]:
-                    taken = who
-                else:
-                    message[who, NEXT] = -1
-                    if pool[here, DUE_TAIL] >= 0:
-                        message[pool[here, DUE_TAIL], NEXT] = who
-                    else:
-                        pool[here, DUE_HEAD] = who
-                    pool[here, DUE_TAIL] = who
-            elif kind == ASK:
-                if child[who, DISMISSED]:
-                    continue
-                here = child[who, POOL]
-                taken = pool[here, DUE_HEAD]
-                if taken >= 0:
-                    pool[here, DUE_HEAD] = message[taken, NEXT]
-                    if pool[here, DUE_HEAD] < 0:
-                        pool[here, DUE_TAIL] = -1
-                while taken < 0:
-                    for turn in range(queue_count):
-                        queue = cycles[here, turn]
-                        if queue >= 0 and head[queue] >= 0:
-                            taken = head[queue]
-                            head[queue] = message[taken, NEXT]
-                            if head[queue] < 0:
-                                tail[queue] = -1
-                            if in_turn:
-                                _turn(cycles[here], queue)
-                            break
-                    if taken < 0:
+                        taken = came
+                    if kind == PLACE:
                         break
-                    if now > times[taken, EXPIRY]:
-                        lines = _leave(
-                            line, line_at, lines, message[taken], times[taken], -1,
-                            EXPIRED, np.nan, now,
-                        )  # fmt: skip
-                        if message[taken, LAST] > message[taken, FIRST]:
-                            unsents = _postpone(
-                                unsent, unsent_at, unsents, message[taken],
-                                times[taken], now,
-                            )  # fmt: skip
-                        taken = -1
-                    elif times[taken, DUE] > now:
-                        message[taken, HELD_BY] = here
-                        heappush(held, (times[taken, DUE], taken))
-                        taken = -1
-                if taken >= 0:
-                    gets = who
-                else:
-                    if pool[here, IDLE] == 0:
-                        since[here, WAITS_SINCE] = now
-                    last = (pool[here, IDLE_FIRST] + pool[here, IDLE]) % child_count
-                    ring[here, last] = who
-                    pool[here, IDLE] += 1
-            elif kind == HAND:
-                gets = who
-            if taken >= 0:
+                if taken < 0:
+                    if kind == ASK:  # it waits, the last of those that are idle
+                        if pool[here, IDLE] == 0:
+                            since[here, WAITS_SINCE] = now
+                        last = pool[here, IDLE_FIRST] + pool[here, IDLE]
+                        ring[here, last - (last >= child_count) * child_count] = who
+                        pool[here, IDLE] += 1
+                    continue
                 if gets < 0:  # the child that has been idle longest
                     gets = ring[here, pool[here, IDLE_FIRST]]
-                    pool[here, IDLE_FIRST] = (pool[here, IDLE_FIRST] + 1) % child_count
+                    pool[here, IDLE_FIRST] += 1
+                    if pool[here, IDLE_FIRST] == child_count:
+                        pool[here, IDLE_FIRST] = 0
                     pool[here, IDLE] -= 1
-                    todo[todos, 0], todo[todos, 1] = HAND, gets
-                    todos += 1
                     child[gets, HOLDS] = taken
-                    continue
-                child[gets, HOLDS] = taken
-            if gets >= 0:
-                here = child[gets, POOL]
+                    if place < todos:  # others' turn is before its own
+                        todo[todos, 0], todo[todos, 1] = HAND, gets
+                        todos += 1
+                        continue
+                who = gets
+                here = child[who, POOL]
+                child[who, HOLDS] = taken
                 order += 1
-                clock[gets, ORDER] = order
-                it = child[gets, HOLDS]
+                clock[who, ORDER] = order
                 free = max(now, since[here, PARENT_FREE]) + parent_s
                 since[here, PARENT_FREE] = free
-                if times[it, ENQUEUED] == now:  # it found the child idle
-                    draw = message[it, NUMBER] + message[it, ATTEMPT] * retry_stride
-                    draw %= int(rows[message[it, TASK], SIZE])
-                    free += draws[message[it, TASK], draw, LAG]
+                if times[taken, ENQUEUED] == now:  # it found the child idle
+                    free += draws[LAG, message[taken, DRAW]]
                 if free > now:
-                    clock[gets, AT], child[gets, KIND] = free, HANDED
-                else:
-                    kind, who = START, gets
-            if kind != START:
-                continue
+                    child_at[who], child[who, KIND] = free, HANDED
+                    continue
             it = child[who, HOLDS]
             if now > times[it, EXPIRY]:
                 lines = _leave(
-                    line, line_at, lines, message[it], times[it], who, EXPIRED, np.nan,
+                    line, line_at, lines, message, times, it, who, EXPIRED, np.nan,
                     now,
                 )  # fmt: skip
-                if message[it, LAST] > message[it, FIRST]:
-                    unsents = _postpone(
-                        unsent, unsent_at, unsents, message[it], times[it], now
-                    )
+                unsents = _postpone(unsent, unsent_at, unsents, message, times, it, now)
                 todo[todos, 0], todo[todos, 1] = ASK, who
                 todos += 1
                 continue
             task = message[it, TASK]
-            draw = (message[it, NUMBER] + message[it, ATTEMPT] * retry_stride) % int(
-                rows[task, SIZE]
-            )
-            role = int(rows[task, ROLE])
+            draw = message[it, DRAW]
+            role = roles[task]
             units = message[it, UNITS]
             if role == MATCHES:
                 child[who, SNAPSHOT] = seen
                 units = max(0, outbox[seen] - outbox[matched])
-            io_s = draws[task, draw, IO] + units * rows[task, IO_UNIT]
+            io_s = draws[IO, draw] + units * rows[task, IO_UNIT]
             if not tried[who, task]:
                 io_s += rows[task, COLD]
                 tried[who, task] = True
-            cpu_s = draws[task, draw, CPU] + units * rows[task, CPU_UNIT]
-            broken = draws[task, draw, FAILS] > 0
+            cpu_s = draws[CPU, draw] + units * rows[task, CPU_UNIT]
+            broken = draws[FAILS, draw] > 0
             if role == POLLS:
                 if now < open_until:
                     child[who, SNAPSHOT] = -1
@@ -279,7 +272,7 @@ def loop(c: Any, capacity: int) -> Any:
                 else:
                     child[who, SNAPSHOT] = (
                         0
-                        if draws[task, draw, LUCK] < blind
+                        if draws[LUCK, draw] < blind
                         else np.searchsorted(onset_at, now, side="right")
                     )
                     for window in range(len(windows)):
@@ -300,46 +293,51 @@ def loop(c: Any, capacity: int) -> Any:
             limit_s = rows[task, HARD] if rows[task, DEAF] > 0 else rows[task, SOFT]
             clock[who, STARTED], clock[who, DEADLINE] = now, now + limit_s
             clock[who, WANTS] = cpu_s
-            clock[who, PEAK] = max(clock[who, PEAK], draws[task, draw, RSS])
+            clock[who, PEAK] = max(clock[who, PEAK], draws[RSS, draw])
             child[who, BROKEN] = broken
             order += 1
             clock[who, ORDER] = order
             if io_s >= limit_s:
-                clock[who, AT], child[who, KIND] = now + limit_s, STOPPED
+                child_at[who], child[who, KIND] = now + limit_s, STOPPED
             else:
-                clock[who, AT], child[who, KIND] = now + io_s, IO_DONE
+                child_at[who], child[who, KIND] = now + io_s, IO_DONE
         todos = 0
 
         # The next instant: a tick, a child's, a processor's, or a countdown's end.
         if messages + 2 >= capacity or lines + child_count >= capacity:
             return -1, published, line, line_at
-        at, kind, who = end_at, -1, -1
-        if tick < ticks and tick_at[tick] < at:
-            at, kind = tick_at[tick], 0
+        soonest = np.inf
         for number in range(child_count):
-            if clock[number, AT] < at or (
-                clock[number, AT] == at
-                and kind == 1
-                and clock[number, ORDER] < clock[who, ORDER]
-            ):  # of what happens at one instant, first what was settled first
-                at, kind, who = clock[number, AT], 1, number
+            soonest = min(soonest, child_at[number])
+        # Of what happens to children, or to cores, at one instant: first what was
+        # settled first, as the engine's timers have it.
+        at, kind, who = end_at, -1, -1
+        if next_tick < at:
+            at, kind = next_tick, 0
+        if soonest < at:
+            at, kind = soonest, 1
         for number in range(core_count):
-            if core[number, CORE_DUE] < at:
+            if core[number, CORE_DUE] < at or (
+                kind == 2
+                and core[number, CORE_DUE] == at
+                and core[number, ARMED] < core[who, ARMED]
+            ):
                 at, kind, who = core[number, CORE_DUE], 2, number
         if len(held) and held[0][0] < at:
             at, kind = held[0][0], 3
-        leaves_at = hired[leaving[left], LEAVES_AT] if left < len(hired) else np.inf
-        if leaves_at <= at and leaves_at < end_at:
-            at, kind = leaves_at, 5
-        if group < groups and group_at[group] < at:
-            at, kind = group_at[group], 4
+        if next_leaves <= at and next_leaves < end_at:
+            at, kind = next_leaves, 5
+        if next_group < at:
+            at, kind = next_group, 4
         if kind < 0:
             return lines, published, line, line_at
         now = max(at, now)
         if kind == 0:
             task = tick_task[tick]
             tick += 1
+            next_tick = tick_at[tick] if tick < ticks else np.inf
             message[messages, TASK], message[messages, NUMBER] = task, numbers[task]
+            message[messages, DRAW] = draws_from[task] + numbers[task] % sizes[task]
             message[messages, ATTEMPT] = 0
             message[messages, FIRST] = message[messages, LAST] = 0
             message[messages, UNITS] = 0
@@ -355,11 +353,14 @@ def loop(c: Any, capacity: int) -> Any:
         if kind == 4:
             size = group_size[group]
             group += 1
+            next_group = group_at[group] if group < groups else np.inf
             if messages + size // batch_size + 3 >= capacity:
                 return -1, published, line, line_at
             while size > 0 and push_task >= 0:
                 message[messages, TASK] = push_task
                 message[messages, NUMBER] = numbers[push_task]
+                draw = draws_from[push_task] + numbers[push_task] % sizes[push_task]
+                message[messages, DRAW] = draw
                 message[messages, ATTEMPT] = 0
                 message[messages, FIRST] = message[messages, LAST] = 0
                 message[messages, UNITS] = min(size, batch_size)
@@ -376,6 +377,7 @@ def loop(c: Any, capacity: int) -> Any:
         if kind == 5:  # at once when idle, else after its task
             who = deployed + leaving[left]
             left += 1
+            next_leaves = leaves_at[left] if left < len(hired) else np.inf
             child[who, DISMISSED] = 1
             here = child[who, POOL]
             waiting = pool[here, IDLE]
@@ -413,10 +415,15 @@ def loop(c: Any, capacity: int) -> Any:
                     ended[place] = number
                     finished += 1
             for place in range(finished):
-                clock[ended[place], TAG] = clock[ended[place], AT] = np.inf
+                clock[ended[place], TAG] = child_at[ended[place]] = np.inf
             core[who, BUSY] -= finished
         else:
-            clock[who, AT] = np.inf
+            for number in range(child_count):
+                if child_at[number] == soonest and (
+                    who < 0 or clock[number, ORDER] < clock[who, ORDER]
+                ):
+                    who = number
+            child_at[who] = np.inf
             kind = child[who, KIND]
             if kind in (READY, HANDED):
                 todo[0, 0], todo[0, 1] = ASK if kind == READY else START, who
@@ -437,7 +444,7 @@ def loop(c: Any, capacity: int) -> Any:
                 clock[who, ORDER] = order
                 clock[who, TAG] = core[moved, SERVED] + clock[who, WANTS]
                 core[moved, BUSY] += 1
-                clock[who, AT], child[who, KIND] = clock[who, DEADLINE], STOPPED
+                child_at[who], child[who, KIND] = clock[who, DEADLINE], STOPPED
             if on_core or moved < 0:
                 outcome = TIMED_OUT if kind == STOPPED else SUCCEEDED
                 ended[0] = who
@@ -452,27 +459,28 @@ def loop(c: Any, capacity: int) -> Any:
                 rate = min(1.0, cores[moved] / core[moved, BUSY])
                 rest = max(0.0, least - core[moved, SERVED])
                 core[moved, CORE_DUE] = now + rest / rate
+                order += 1
+                core[moved, ARMED] = order
 
         # Attempts that ended: their line, what follows, and the child's next step.
         for number in range(finished):
             who = ended[number]
             it = child[who, HOLDS]
             task = message[it, TASK]
-            role = int(rows[task, ROLE])
+            role = roles[task]
             result = outcome
             if result == SUCCEEDED and child[who, BROKEN] > 0:
                 result = FAILED
             again = result == FAILED and message[it, ATTEMPT] < rows[task, RETRIES]
             if again:
-                draw = (
-                    message[it, NUMBER] + message[it, ATTEMPT] * retry_stride
-                ) % int(rows[task, SIZE])
                 longest = rows[task, BACKOFF] * 2.0 ** message[it, ATTEMPT]
                 longest = min(rows[task, BACKOFF_MAX], longest)
                 message[messages] = message[it]
                 message[messages, ATTEMPT] += 1
+                draw = message[it, NUMBER] + message[messages, ATTEMPT] * retry_stride
+                message[messages, DRAW] = draws_from[task] + draw % sizes[task]
                 times[messages] = times[it]
-                due = now + longest * draws[task, draw, LUCK]
+                due = now + longest * draws[LUCK, message[it, DRAW]]
                 times[messages, ENQUEUED] = times[messages, DUE] = due
                 todo[todos, 0], todo[todos, 1] = PLACE, messages
                 todos += 1
@@ -480,7 +488,7 @@ def loop(c: Any, capacity: int) -> Any:
                 published += 1
                 result = RETRIED
             lines = _leave(
-                line, line_at, lines, message[it], times[it], who, result,
+                line, line_at, lines, message, times, it, who, result,
                 clock[who, STARTED], now,
             )  # fmt: skip
             new_task, first, last, born = -1, 0, 0, now
@@ -503,13 +511,8 @@ def loop(c: Any, capacity: int) -> Any:
                     pause = min(breaker_open_s * 2.0**opened, breaker_open_max_s)
                     open_until = now + pause
                     opened += 1
-            elif (
-                result not in (SUCCEEDED, RETRIED)
-                and message[it, LAST] > message[it, FIRST]
-            ):
-                unsents = _postpone(
-                    unsent, unsent_at, unsents, message[it], times[it], now
-                )
+            elif result != SUCCEEDED and result != RETRIED:
+                unsents = _postpone(unsent, unsent_at, unsents, message, times, it, now)
             # New messages: a nudge, the batches of a match, or what the sweep found.
             swept = unsents if result == SUCCEEDED and role == SWEEPS else 0
             kept, nth = 0, 0
@@ -532,6 +535,8 @@ def loop(c: Any, capacity: int) -> Any:
                     end = min(last, first + batch_size)
                 message[messages, TASK] = new_task
                 message[messages, NUMBER] = numbers[new_task]
+                draw = draws_from[new_task] + numbers[new_task] % sizes[new_task]
+                message[messages, DRAW] = draw
                 message[messages, ATTEMPT] = 0
                 if new_task == match_task:
                     message[messages, FIRST] = message[messages, LAST] = 0
@@ -565,48 +570,50 @@ def loop(c: Any, capacity: int) -> Any:
             if pause_s > 0.0:
                 order += 1
                 clock[who, ORDER] = order
-                clock[who, AT], child[who, KIND] = now + pause_s, READY
+                child_at[who], child[who, KIND] = now + pause_s, READY
             else:
                 todo[todos, 0], todo[todos, 1] = ASK, who
                 todos += 1
 
 
-@njit(cache=True)
-def _turn(cycle: Any, queue: int) -> None:
+@njit(cache=True, error_model="numpy")
+def _turn(cycles: Any, here: int, queue: int) -> None:
     """The queue served goes to the end of the pool's cycle."""
     place = 0
-    while cycle[place] != queue:
+    while cycles[here, place] != queue:
         place += 1
-    while place + 1 < len(cycle) and cycle[place + 1] >= 0:
-        cycle[place] = cycle[place + 1]
+    while place + 1 < cycles.shape[1] and cycles[here, place + 1] >= 0:
+        cycles[here, place] = cycles[here, place + 1]
         place += 1
-    cycle[place] = queue
+    cycles[here, place] = queue
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _leave(
-    line: Any, line_at: Any, lines: int, message: Any, times: Any, child: int,
+    line: Any, line_at: Any, lines: int, message: Any, times: Any, it: int, child: int,
     outcome: int, started: float, now: float,
 ) -> int:  # fmt: skip
     """Write the line of an attempt; how many there are then."""
-    line[lines, 0], line[lines, 1] = message[TASK], message[NUMBER]
-    line[lines, 2], line[lines, 3] = message[ATTEMPT], child
-    line[lines, 4], line[lines, 5], line[lines, 6] = (
-        outcome, message[FIRST], message[LAST],
-    )  # fmt: skip
-    line_at[lines, 0], line_at[lines, 1] = times[ENQUEUED], started
-    line_at[lines, 2] = now
+    line[lines, 0], line[lines, 1] = message[it, TASK], message[it, NUMBER]
+    line[lines, 2], line[lines, 3] = message[it, ATTEMPT], child
+    line[lines, 4], line[lines, 5] = outcome, message[it, FIRST]
+    line[lines, 6], line_at[lines, 0] = message[it, LAST], times[it, ENQUEUED]
+    line_at[lines, 1], line_at[lines, 2] = started, now
     return lines + 1
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _postpone(
-    unsent: Any, unsent_at: Any, unsents: int, message: Any, times: Any, now: float
-) -> int:
-    """Leave the notifications of a message to the sweep, once no sender claims them;
-    how many messages' wait there then.
+    unsent: Any, unsent_at: Any, unsents: int, message: Any, times: Any, it: int,
+    now: float,
+) -> int:  # fmt: skip
+    """Leave the notifications of a message, if any, to the sweep, once no sender claims
+    them; how many messages' wait there then.
     """
-    unsent[unsents, 0], unsent[unsents, 1] = message[FIRST], message[LAST]
-    unsent_at[unsents, 0] = times[CLAIM] if times[CLAIM] > -np.inf else now
-    unsent_at[unsents, 1] = times[BORN]
+    if message[it, LAST] == message[it, FIRST]:
+        return unsents
+    claim = times[it, CLAIM]
+    unsent[unsents, 0], unsent[unsents, 1] = message[it, FIRST], message[it, LAST]
+    unsent_at[unsents, 0] = claim if claim > -np.inf else now
+    unsent_at[unsents, 1] = times[it, BORN]
     return unsents + 1

@@ -127,7 +127,14 @@ def random_growth(seed, layout):
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("seed", range(24))
+ONCE_APART = (35, 367)
+"""In the first the engine's processor ran ahead of its own timer by what rounding makes
+of epoch seconds, until children ended in another order; in the second two services'
+cores were done with equal work at one instant, and the kernel took the first service
+where the engine takes the core that began first."""
+
+
+@pytest.mark.parametrize("seed", [*range(24), *ONCE_APART])
 def test_both_engines_agree_on_every_attempt(seed, truth):
     layout, tables = random_world(seed, truth)
     growth = random_growth(seed, layout)
