@@ -16,6 +16,7 @@ from simulation.plan import COST_USERS
 from simulation.prices import PRICES
 from simulation.providers import breaks, options
 from simulation.results import base, found, limit_rows
+from simulation.simplified import SIMPLIFIED
 from worker.policy import POLICY
 
 Rows = list[dict[str, Any]]
@@ -29,6 +30,11 @@ def prices() -> Rows:
 def assumptions() -> Rows:
     """What the model did not measure."""
     return [_fields(row) for row in ASSUMPTIONS.values()]
+
+
+def simplified() -> Rows:
+    """What the worker does and the model leaves out."""
+    return [_fields(row) for row in SIMPLIFIED]
 
 
 def layouts() -> Rows:
@@ -262,6 +268,7 @@ def cheapest() -> Rows:
 TABLES: Mapping[str, Callable[[], Rows]] = {
     "prices": prices,
     "assumptions": assumptions,
+    "simplified": simplified,
     "layouts": layouts,
     "brief": brief,
     "cost": cost,

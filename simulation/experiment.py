@@ -76,7 +76,10 @@ class Simulated:
         return float(np.nanmean(self.values(measure)))
 
     def interval(self, measure: str) -> tuple[float, float]:
-        """95 % interval of that mean, by bootstrap over hours."""
+        """95 % interval of that mean, by bootstrap over hours. Each of them is the
+        busiest hour of a day of its own, so that this draws days: what happened on one
+        stays together.
+        """
         return interval_of_mean(self.values(measure), _picks(self))
 
 

@@ -6,8 +6,12 @@ from worker.errors import UsageError
 
 
 @pytest.mark.parametrize(
-    "name", ["prices", "assumptions", "layouts", "brief", "bill", "hosting", "budget"]
-)
+    "name",
+    [
+        "prices", "assumptions", "simplified", "layouts", "brief", "bill", "hosting",
+        "budget",
+    ],
+)  # fmt: skip
 def test_a_table_is_markdown_with_a_row_for_each_row(name):
     rows = TABLES[name]()
 
