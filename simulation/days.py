@@ -37,15 +37,14 @@ def sydney_day(
     Riders who are told of ordinary delays follow the day's travel. Disruptions are a
     Poisson number; each concerns a share of all riders, Beta distributed, at once: the
     worst that a share can do. A few days a year the whole network stops. The same
-    number is the same day for the same users, whatever runs it.
+    number is the same day whatever runs it and however many users there are: what their
+    number decides is drawn last.
     """
     rng = stream(seed, number, "day")
     today = FIRST + timedelta(days=number)
     start_at, end_at = (_midnight(today + timedelta(days=k)) for k in (0, 1))
     busy = 1.0 if today.weekday() < 5 else beliefs["weekend_share"]
     small_at = np.sort(_moments(rng, SHAPE, SMALL_A_DAY))
-    told = round(users * busy * beliefs["pushes_per_user_day"])
-    small = rng.multinomial(told, np.full(SMALL_A_DAY, 1 / SMALL_A_DAY))
     storms = int(rng.poisson(busy * beliefs["storms_per_day"]))
     storm_at = _moments(rng, PEAKS, storms)
     shares = rng.beta(beliefs["storm_alpha"], beliefs["storm_beta"], storms)
@@ -54,6 +53,8 @@ def sydney_day(
         storm_at = np.append(storm_at, _moments(rng, PEAKS, 1))
         shares = np.append(shares, beliefs["network_share"])
         throttled = np.append(throttled, rng.random() < beliefs["throttled_share"])
+    told = round(users * busy * beliefs["pushes_per_user_day"])
+    small = rng.multinomial(told, np.full(SMALL_A_DAY, 1 / SMALL_A_DAY))
     onsets = list(zip((start_at + small_at).tolist(), small.tolist(), strict=True))
     onsets += [
         (float(start_at + at), round(users * share))

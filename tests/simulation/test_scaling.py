@@ -160,6 +160,18 @@ def test_a_year_of_days_has_what_is_believed_of_it():
     assert sydney_day(3, 10_000, seed=1, beliefs=beliefs) == days[3]
 
 
+def test_a_day_has_the_same_storms_however_many_users_there_are():
+    few, many = (
+        [sydney_day(k, users, seed=1, beliefs=believed()) for k in range(20)]
+        for users in (1_000, 50_000)
+    )
+
+    assert [day.windows for day in few] == [day.windows for day in many]
+    assert any(day.windows for day in many)
+    for day, larger in zip(few, many, strict=True):
+        assert [at for at, _ in day.onsets] == [at for at, _ in larger.onsets]
+
+
 def test_every_rule_is_scored_on_the_same_weeks(calibration):
     found = scores(
         calibration, users=(60_000,), weeks=2, jobs=1,
