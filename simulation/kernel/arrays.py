@@ -32,6 +32,7 @@ WINDOWS = {"nsw_down": DOWN, "nsw_slow": SLOW, "apns_slow": THROTTLED}
 class Columns(NamedTuple):
     """Everything that a run reads, as numba takes it; seconds and epoch seconds.
 
+    ``tick_code``: a place in ``ticking``, which holds places in ``rows``.
     ``outbox[k]``: notifications of the onsets before k. ``windows``: start, end, kind,
     value. ``cycles``: the queues of each worker process in order, -1 beyond the last.
     ``cores``: of the machine, or of each worker process.
@@ -40,7 +41,8 @@ class Columns(NamedTuple):
     start_at: float
     end_at: float
     tick_at: Any
-    tick_task: Any
+    tick_code: Any
+    ticking: Any
     onset_at: Any
     outbox: Any
     group_at: Any
@@ -84,7 +86,8 @@ def columns(layout: Layout, tables: Tables, growth: Sequence[Growth]) -> Columns
         start_at=tables.start_at,
         end_at=tables.end_at,
         tick_at=tables.tick_at,
-        tick_task=codes[tables.tick_task],
+        tick_code=tables.tick_task,
+        ticking=codes,
         onset_at=np.asarray(tables.onset_at, dtype=np.float64),
         outbox=np.concatenate([[0], np.cumsum(tables.onset_riders)]).astype(np.int64),
         group_at=np.asarray(tables.group_at, dtype=np.float64),
@@ -168,12 +171,14 @@ def _rows(layout: Layout, queues: list[str], streams: list[Stream | None]) -> An
 
 def _draws(streams: list[Stream | None]) -> Any:
     """Of every task, one after the other; one without demands has one of nothing."""
-    draws = np.zeros((6, sum(len(stream) if stream else 1 for stream in streams)))
+    draws = np.empty((6, sum(len(stream) if stream else 1 for stream in streams)))
     first = 0
     for stream in streams:
         last = first + (len(stream) if stream else 1)
-        if stream is not None:
-            mine = draws[:, first:last]
+        mine = draws[:, first:last]
+        if stream is None:
+            mine[:] = 0.0
+        else:
             mine[IO], mine[CPU], mine[RSS] = stream.io_s, stream.cpu_s, stream.rss_mib
             mine[LUCK], mine[LAG] = stream.luck, stream.lag_s
             mine[FAILS] = stream.chance < stream.failure

@@ -49,11 +49,11 @@ def loop(c: Any, capacity: int) -> Any:
     ``capacity`` messages were not enough.
     """
     (
-        start_at, end_at, tick_at, tick_task, onset_at, outbox, group_at, group_size,
-        windows, rows, draws, cycles, pools, hired, cores, parent_s, between_s,
-        respawn_s, in_turn, batch_size, streams, blind, nudge_s, breaker_failures,
-        breaker_open_s, breaker_open_max_s, claim_margin_s, expiry_s, match_task,
-        push_task, warm, refused_s, retry_stride,
+        start_at, end_at, tick_at, tick_code, ticking, onset_at, outbox, group_at,
+        group_size, windows, rows, draws, cycles, pools, hired, cores, parent_s,
+        between_s, respawn_s, in_turn, batch_size, streams, blind, nudge_s,
+        breaker_failures, breaker_open_s, breaker_open_max_s, claim_margin_s, expiry_s,
+        match_task, push_task, warm, refused_s, retry_stride,
     ) = c  # fmt: skip
     cycles = cycles.copy()
     pool_count, queue_count = cycles.shape
@@ -333,7 +333,7 @@ def loop(c: Any, capacity: int) -> Any:
             return lines, published, line, line_at
         now = max(at, now)
         if kind == 0:
-            task = tick_task[tick]
+            task = ticking[tick_code[tick]]
             tick += 1
             next_tick = tick_at[tick] if tick < ticks else np.inf
             message[messages, TASK], message[messages, NUMBER] = task, numbers[task]
