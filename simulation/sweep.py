@@ -25,6 +25,7 @@ from simulation.layouts import LAYOUTS
 from simulation.memory import pool_mib
 from simulation.tables import Machine, Window
 from simulation.workload import Happenings, stream, tables_of
+from worker.errors import UsageError
 from worker.measures import MEASURES, Recorded
 from worker.policy import POLICY, Policy
 from worker.policy.objectives import LATE_PUSH_S
@@ -207,8 +208,10 @@ def sweep(
     step: Callable[[str], None] = lambda _: None,
 ) -> list[Row]:
     """Every layout at every number of users, over the same ``hours`` hours; ``step`` is
-    told how far it is.
+    told how far it is. Raises UsageError for fewer than 2 hours.
     """
+    if hours < 2:
+        raise UsageError(f"--hours {hours}: an interval needs at least 2 hours")
     here = deployed(calibration)
     machine = platform(calibration, policy)
     cells = [(number, name) for number in users for name in layouts]

@@ -29,6 +29,7 @@ def simulation(*arguments, cwd=None):
         (("plan", "no-such-folder"), "there is no folder no-such-folder"),
         (("sweep", "--users", "many"), "--users 'many' is not a list"),
         (("sweep", "--layouts", "E"), "there is no layout 'E'"),
+        (("sweep", "--hours", "0"), "--hours 0: an interval needs at least 2 hours"),
         (("table", "no-such"), "there is no table 'no-such'"),
         (("validate", "no-such-run"), "no-such-run is not a run folder"),
     ],
