@@ -26,7 +26,8 @@ def steps_of(about: Mapping[str, Any], run: Recorded) -> list[Step]:
     """The steps of a run with several rates; none for another run.
 
     Senders keep up while the 95th percentile of the wait is what is promised
-    (``objectives.queue_wait``); a step nobody was served in was not kept up with.
+    (``objectives.queue_wait``); a step in which something was offered and nobody served
+    was not kept up with, one in which nothing was offered says nothing.
     """
     scenario = about["scenario_as_run"]
     rates: Sequence[float] = scenario.get("groups_per_s", ())
@@ -51,7 +52,7 @@ def steps_of(about: Mapping[str, Any], run: Recorded) -> list[Step]:
             Step(
                 offered_per_s=offered / lasts_s,
                 wait_p95_s=wait_p95_s,
-                kept_up=OBJECTIVES["queue_wait"].met(wait_p95_s),
+                kept_up=not offered or OBJECTIVES["queue_wait"].met(wait_p95_s),
             )
         )
     return steps

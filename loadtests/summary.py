@@ -161,7 +161,7 @@ def _ramp(steps: Sequence[Step]) -> Table:
         table.add_row(
             _number(step.offered_per_s),
             _number(step.wait_p95_s),
-            "yes" if step.kept_up else "no",
+            ("yes" if step.kept_up else "no") if step.offered_per_s else "-",
         )
     return table
 

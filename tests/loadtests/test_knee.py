@@ -72,5 +72,25 @@ def test_a_step_in_which_nothing_was_started_was_not_kept_up_with() -> None:
     assert [step.kept_up for step in steps] == [True, False]
 
 
+def test_a_step_in_which_nothing_was_offered_is_no_knee() -> None:
+    about, run = ramp(0.1, 0.2, LIMIT_S + 1)
+    begun = [at >= STEP_S for at in about["groups"]["published_at"]]
+    groups = {
+        name: [value for value, kept in zip(column, begun, strict=True) if kept]
+        for name, column in about["groups"].items()
+    }
+    later = [task for task in run.tasks if task.enqueued_at >= STEP_S]
+
+    steps = steps_of(
+        {**about, "groups": groups},
+        Recorded(tasks=later, started_at=0.0, finished_at=run.finished_at),
+    )
+
+    knee = knee_of(steps)
+    assert steps[0].offered_per_s == 0
+    assert knee is not None
+    assert knee.offered_per_s == pytest.approx(30)
+
+
 def test_a_run_at_one_rate_is_no_ramp() -> None:
     assert steps_of(*ramp(0.1)) == []
