@@ -43,7 +43,7 @@ class Field:
     One greenlet follows arrivals by a long poll, one follows published delays; one
     makes the scenario's events happen, where the run is led. ``late_s``: by how much
     each event was late; ``happened``: what was done besides delays. ``complain`` hears
-    of a switchboard that does not answer.
+    of a switchboard that does not answer. ``place``: whether this process leads.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Field:
         self.happened: list[dict[str, Any]] = []
         self.publishing = Publishing()
         self._control = control
-        self._place = place
+        self.place = place
         self._complain = complain
         self._numbers = itertools.count()
         self._greenlets: list[gevent.Greenlet[..., None]] = []
@@ -70,7 +70,7 @@ class Field:
         self._greenlets = [
             gevent.spawn(self._follow_arrivals),
             gevent.spawn(self._follow_events),
-            *([gevent.spawn(self._make_happen)] if self._place.leads else []),
+            *([gevent.spawn(self._make_happen)] if self.place.leads else []),
         ]
 
     def stop(self) -> None:
@@ -79,7 +79,7 @@ class Field:
 
     def next_user(self) -> int:
         """A number that no other commuter has, in no process of the run."""
-        number = next(self._numbers) * self._place.of + self._place.index
+        number = next(self._numbers) * self.place.of + self.place.index
         return number % self.assignment.scenario.users
 
     def _make_happen(self) -> None:

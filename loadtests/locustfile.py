@@ -58,10 +58,15 @@ def _options(parser: LocustArgumentParser) -> None:
     own.add_argument(
         "--groups-per-s", type=float, help="groups that a publisher hands over"
     )
+    # Text, not paths: a master sends its options to those that follow it.
     own.add_argument(
-        "--assignment", type=Path, help="run described in this file; riders are there"
+        "--assignment", help="run described in this file; riders are there"
     )
-    own.add_argument("--told", type=Path, help="write counters to this file at the end")
+    own.add_argument(
+        "--told",
+        help="write counters to this file at the end; those that follow a master write "
+        "to FILE.0, FILE.1 and so on",
+    )
 
 
 @events.init.add_listener
@@ -79,9 +84,10 @@ def _end(environment: Environment, **_: object) -> None:
     if not hasattr(RunUser, "field"):
         return
     RunUser.field.stop()
-    path = options_of(environment).told
-    if path is not None:
-        path.write_text(json.dumps(_told(environment)) + "\n")
+    path, place = options_of(environment).told, RunUser.field.place
+    if path:
+        own = Path(path if place.leads else f"{path}.{place.index}")
+        own.write_text(json.dumps(_told(environment)) + "\n")
 
 
 def _told(environment: Environment) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar
 
 import gevent
@@ -65,7 +66,7 @@ def begin(environment: Environment) -> None:
     """
     options = options_of(environment)
     if options.assignment:
-        run = Assignment.read(options.assignment)
+        run = Assignment.read(Path(options.assignment))
     else:
         refuse_foreign_servers(i_own_this_host=options.i_own_this_host)
         run = _by_options(options)

@@ -52,3 +52,24 @@ def test_a_master_that_sets_its_clock_back_begins_its_run_once() -> None:
     )
 
     assert said.stdout.split() == ["True", "False"]
+
+
+def test_a_master_can_send_every_option_to_those_that_follow() -> None:
+    program = (
+        "import loadtests.locustfile\n"
+        "import msgpack\n"
+        "from locust.argument_parser import get_parser\n"
+        "words = ['--told', 'told.json', '--assignment', 'run.json', '--seed', '2']\n"
+        "options = vars(get_parser(default_config_files=[]).parse_args(words))\n"
+        "print(msgpack.loads(msgpack.dumps(options))['told'])\n"
+    )
+
+    said = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+
+    assert said.stdout.strip() == "told.json", said.stderr
