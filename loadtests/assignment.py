@@ -4,12 +4,14 @@ Written by whoever starts a run, read by the locust process; free of locust.
 """
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from simulation.scenario import Event, Scenario
 from worker.errors import UsageError
+from worker.policy import Policy
 
 MOST_USERS = 1_000_000
 MOST_NOTIFICATIONS = 2_000_000
@@ -82,6 +84,20 @@ class Assignment:
             )
         except (ValueError, KeyError, TypeError) as error:
             raise UsageError(f"this describes no load run: {error}") from None
+
+
+def often_polled(state: Mapping[str, Any], policy: Policy) -> list[str]:
+    """Routes of the feeds at the busiest cadence, the busiest route first, of what the
+    switchboard says: the riders of another would hear when the run is over.
+    """
+    often_s = min(feed.intervals.peak_s for feed in policy.feeds.values())
+    soon = {
+        line
+        for name, feed in policy.feeds.items()
+        if feed.intervals.peak_s == often_s
+        for line in state["feeds"].get(name, {}).get("lines", [])
+    }
+    return [line for line in state["lines"] if line in soon]
 
 
 def refuse_endless(scenario: Scenario) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import psycopg
 import redis
 
+from loadtests.assignment import often_polled
 from loadtests.control import Control
 from loadtests.given import Input
 from loadtests.processes import BEAT, Processes
@@ -69,15 +70,7 @@ class Stage:
 
     def lines(self) -> list[str]:
         """Routes of the feeds at the busiest cadence, the busiest route first."""
-        state = self.control.state()
-        often_s = min(feed.intervals.peak_s for feed in self.policy.feeds.values())
-        soon = {
-            line
-            for name, feed in self.policy.feeds.items()
-            if feed.intervals.peak_s == often_s
-            for line in state["feeds"].get(name, {}).get("lines", [])
-        }
-        return [line for line in state["lines"] if line in soon]
+        return often_polled(self.control.state(), self.policy)
 
 
 @contextmanager

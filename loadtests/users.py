@@ -20,7 +20,7 @@ from locust.env import Environment
 from locust.rpc import Message
 from locust.runners import MasterRunner, WorkerRunner
 
-from loadtests.assignment import Assignment, assign
+from loadtests.assignment import Assignment, assign, often_polled
 from loadtests.control import Control
 from loadtests.field import Field, Place
 from loadtests.letterbox import Onset
@@ -36,6 +36,7 @@ from loadtests.stages import lead_s
 from loadtests.targets import refuse_foreign_servers
 from simulation.scenarios import scenario
 from worker.errors import WorkerError
+from worker.policy import POLICY
 
 PUSH = ("push", "delay published -> push arrived at the device")
 PUBLISH = ("publish", "group due -> handed to Redis (open)")
@@ -129,7 +130,7 @@ def _by_options(options: Any) -> Assignment:
         seed=options.seed,
         groups_per_s=options.groups_per_s,
     )
-    lines = control.state()["lines"]
+    lines = often_polled(control.state(), POLICY)
     return assign(chosen, lines, starts_at=time.time() + lead_s(chosen))
 
 

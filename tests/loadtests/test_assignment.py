@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.assignment import Assignment, assign
+from loadtests.assignment import Assignment, assign, often_polled
 from loadtests.stages import GRACE_S, lead_s, stage
 from simulation.scenario import Event, Scenario
 from worker.errors import UsageError
+from worker.policy import POLICY
 
 SCENARIO = Scenario(
     name="disruption",
@@ -65,3 +66,13 @@ def test_commuters_wait_before_the_run_and_until_the_grace_is_over() -> None:
     assert early is not None
     assert early.users == SCENARIO.users
     assert late is None
+
+
+def test_no_line_is_chosen_that_is_seldom_asked_for() -> None:
+    feeds = {
+        "buses_trips": {"lines": ["bus", "late bus"]},
+        "ferries_trips": {"lines": ["ferry"]},
+    }
+    state = {"lines": ["late bus", "ferry", "bus", "nobody's"], "feeds": feeds}
+
+    assert often_polled(state, POLICY) == ["late bus", "bus"]
