@@ -199,17 +199,20 @@ def drawn(
     pace: float = 1.0,
     draws: int = DRAWS,
 ) -> Stream:
-    """A stream of ``draws`` demands, drawn jointly from the measured attempts, or from
-    the resample of them that is the ``belief``; all of them ``pace`` times as long.
+    """A stream of ``draws`` demands, drawn jointly from the resample of the measured
+    attempts that is the ``belief``; without one each of them in turn, so that a few
+    draws have the mean of all. Each is ``pace`` times as long.
     """
     rng = stream(seed, replication, demand.task)
     measured = len(demand.io_s)
-    pool = np.arange(measured)
-    if belief is not None:
+    if belief is None:
+        turns = [rng.permutation(measured) for _ in range(-(-draws // measured))]
+        rows = np.concatenate(turns)[:draws]
+    else:
         pool = stream(seed, belief, demand.task, "belief").integers(
             measured, size=measured
         )
-    rows = pool[rng.integers(measured, size=draws)]
+        rows = pool[rng.integers(measured, size=draws)]
     return Stream(
         io_s=np.asarray(demand.io_s)[rows] * pace,
         cpu_s=np.asarray(demand.cpu_s)[rows] * pace,

@@ -91,6 +91,16 @@ def test_several_runs_are_read_together(make_run):
     assert len(both.demands[POLL].io_s) == 2 * len(alone.demands[POLL].io_s)
 
 
+def test_a_few_long_attempts_do_not_tilt_what_the_others_took(make_run, truth):
+    rare = truth.demands[POLL]
+    polls = replace(rare, io_s=(0.01,) * 3 + (1.0,) * 57, cpu_s=(0.05,) * 60)
+    odd = replace(truth, demands={**truth.demands, POLL: polls})
+
+    found = calibrate(make_run(duration_s=600.0, source=odd)).demands[POLL]
+
+    assert np.quantile(found.io_s, 0.9) == pytest.approx(1.0, abs=0.02)
+
+
 def test_syncs_in_the_runs_are_believed_and_not_the_first_one_of_their_database(
     make_run,
 ):
