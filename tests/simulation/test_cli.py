@@ -68,10 +68,10 @@ def test_two_policies_are_compared_on_the_same_hours(make_run):
 
     done = simulation(
         "compare", "ours", "pools.bg.children=1", "--calibration", base, "--users",
-        20000, "--hours", 6, "--json",
+        20000, "--hours", 24, "--json",
     )  # fmt: skip
 
     assert done.returncode == 0, done.stderr
     rows = {row["measure"]: row for row in json.loads(done.stdout)}
     assert rows["p95_push_s"]["difference"] > 0
-    assert rows["p95_push_s"]["decided"]
+    assert rows["p95_push_s"]["decided"], rows["p95_push_s"]

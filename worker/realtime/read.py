@@ -227,5 +227,5 @@ def _alerts(redis: Redis, wanted: list[tuple[str, str]]) -> list[Alert]:
     entities: dict[bytes, FeedEntity] = {}
     for slice_ in filter(None, pipeline.execute()):
         for entity in FeedMessage.FromString(slice_).entity:
-            entities.setdefault(entity.SerializeToString(), entity)
+            entities.setdefault(entity.SerializePartialToString(), entity)
     return [alert_of(entity) for entity in entities.values()]

@@ -9,6 +9,7 @@ from worker.realtime.accept import Held
 
 TRIPS = POLICY.feeds["buses_trips"]
 VEHICLES = POLICY.feeds["buses_vehicles"]
+ALERTS = POLICY.feeds["alerts"]
 
 
 @pytest.fixture
@@ -228,7 +229,7 @@ def test_alerts_that_share_an_id_are_all_read(redis, take, feeds):
         alert.informed_entity.add(route_id="r1", stop_id="s1")
         alert.header_text.translation.add(text=f"text {number}")
 
-    take(message, now_s=feeds.NOON, feed=POLICY.feeds["alerts"])
+    take(message, now_s=feeds.NOON, feed=ALERTS)
 
     for found in (
         read.alerts(redis),
@@ -236,6 +237,18 @@ def test_alerts_that_share_an_id_are_all_read(redis, take, feeds):
         read.alerts_for(redis, route_id="r1", stop_id="s1"),
     ):
         assert sorted(alert.title for alert in found) == ["text 0", "text 1"]
+
+
+def test_an_alert_without_a_required_text_is_read_all_the_same(redis, take, feeds):
+    message = feeds.empty()
+    alert = message.entity.add(id="a").alert
+    alert.informed_entity.add(route_id="r1")
+    alert.header_text.translation.add(language="en")
+
+    take(message.SerializePartialToString(), now_s=feeds.NOON, feed=ALERTS)
+
+    (found,) = read.alerts_for(redis, route_id="r1")
+    assert found.alert_id == "a"
 
 
 def test_a_vehicle_that_brings_its_trip_update_is_read_as_a_vehicle(redis, take, feeds):

@@ -99,7 +99,7 @@ class Good:
         """The entities of the feed's kind, as the bindings read them, in any order."""
         kind = PARTS.get(self.feed.kind, "alert")
         return Counter(
-            entity.SerializeToString()
+            entity.SerializePartialToString()  # a flipped bit may hide a required field
             for entity in FeedMessage.FromString(body).entity
             if entity.HasField(kind) and not entity.is_deleted
         )
