@@ -1,6 +1,7 @@
 """What the model takes from elsewhere because no run of ours measured it.
 
 Every row is printed with its mark; a measured value replaces it where there is one.
+Longer than 250 lines because every row is written out.
 """
 
 from collections.abc import Mapping

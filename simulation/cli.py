@@ -1,4 +1,7 @@
-"""The model's command line: run, compare, plan, sweep, verify, validate, table."""
+"""The model's command line: run, compare, plan, sweep, verify, validate, table.
+
+Longer than 250 lines because every verb's options and help are declared here.
+"""
 
 import json
 import sys

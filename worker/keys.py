@@ -3,6 +3,7 @@
 The contract with the API and with whoever looks into Redis. A key is built by a
 function of this module and nowhere else, and every key has a time to live. Celery's
 own keys are the broker's and carry the prefix ``policy.broker.key_prefix``.
+Longer than 250 lines because every row is written out.
 """
 
 from dataclasses import dataclass

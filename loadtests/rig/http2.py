@@ -6,6 +6,7 @@ are measured. Its client, httpx and nghttp2 are what the tests speak to it with.
 
 import asyncio
 import struct
+from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -44,7 +45,7 @@ class Stream:
     whole: bool = False
 
 
-class Http2Server(asyncio.Protocol):
+class Http2Server(asyncio.Protocol, ABC):
     """One connection. ``requested`` is for the heir; ``respond`` answers.
 
     ``granted`` streams may be open at once; more are refused, one by one.
@@ -63,9 +64,9 @@ class Http2Server(asyncio.Protocol):
         self._blocked: deque[bytes] = deque()
         self._received = 0
 
+    @abstractmethod
     def requested(self, number: int, stream: Stream) -> None:
         """A request is whole."""
-        raise NotImplementedError
 
     def refused(self) -> None:
         """A stream above the granted number was refused."""
