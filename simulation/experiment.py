@@ -12,10 +12,10 @@ from joblib import Parallel, delayed
 
 from simulation.calibration import calibrate
 from simulation.demands import Calibration
+from simulation.hour import deployed, hour, platform, storm_hour
 from simulation.kept import kept
 from simulation.layout import Layout
 from simulation.steady import require_stable
-from simulation.sweep import deployed, hour, platform, storm_hour
 from simulation.tables import Floats
 from simulation.workload import stream
 from worker.errors import UsageError

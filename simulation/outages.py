@@ -8,8 +8,8 @@ import numpy as np
 
 from simulation import kernel
 from simulation.demands import POLL, Calibration
+from simulation.hour import PEAK_AT, deployed, platform
 from simulation.layout import Layout
-from simulation.sweep import PEAK_AT, deployed, platform
 from simulation.tables import Tables, Window
 from simulation.workload import Happenings, tables_of
 from worker.policy import POLICY, Every, Policy

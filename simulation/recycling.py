@@ -6,9 +6,9 @@ from simulation import kernel
 from simulation.assumptions import believed
 from simulation.days import sydney_day
 from simulation.demands import Calibration
+from simulation.hour import deployed, platform
 from simulation.layout import Layout
 from simulation.loop import sender
-from simulation.sweep import deployed, platform
 from simulation.tables import RETRY_STRIDE, Tables
 from simulation.workload import tables_of
 from worker.policy import Policy

@@ -16,12 +16,12 @@ from simulation.assumptions import ASSUMPTIONS
 from simulation.calibration import calibrate
 from simulation.capacity import limits
 from simulation.demands import PUSH, Calibration
+from simulation.hour import deployed, platform
 from simulation.kept import FULL, kept
 from simulation.layout import Layout
 from simulation.rules import derivation, rules_of, validity
 from simulation.scaling import scores
 from simulation.storms import causes, cheapest, grid, sensitivity, waiting
-from simulation.sweep import deployed, platform
 from worker.errors import UsageError
 from worker.policy import POLICY, Policy
 

@@ -12,13 +12,13 @@ from simulation.assumptions import believed
 from simulation.capacity import ACT_AT, Storm, limits, storm_budget_s
 from simulation.days import sydney_day
 from simulation.demands import Calibration
+from simulation.hour import SETTLE_S, deployed, platform
 from simulation.layout import Layout
 from simulation.loop import episodes, in_the_loop, sender
 from simulation.memory import child_mib
 from simulation.prices import usd
 from simulation.rules import derivation, rules_of, validity
 from simulation.signals import signals
-from simulation.sweep import SETTLE_S, deployed, platform
 from simulation.tables import Floats, Tables
 from simulation.workload import stream, tables_of
 from worker.policy import POLICY, Policy

@@ -12,11 +12,11 @@ from simulation.assumptions import ASSUMPTIONS, believed
 from simulation.cost import lines_of
 from simulation.days import sydney_day
 from simulation.demands import POLL, PUSH, Calibration
+from simulation.hour import SETTLE_S, deployed, platform, storm_hour
 from simulation.layout import Layout
 from simulation.loop import COLD_START_S, first_firing, sender
 from simulation.rules import rules_of
 from simulation.signals import instants, signals, waiting_at
-from simulation.sweep import SETTLE_S, deployed, platform, storm_hour
 from simulation.tables import Floats, Machine, Tables
 from simulation.workload import Happenings, tables_of
 from worker.policy import POLICY, Policy, vary

@@ -22,9 +22,9 @@ from simulation.calibration import calibrate
 from simulation.days import YEAR, sydney_day
 from simulation.engine import World, simulate
 from simulation.engine.behaviours import Behaviours
+from simulation.hour import deployed, platform
 from simulation.kept import kept
 from simulation.layout import Layout
-from simulation.sweep import deployed, platform
 from simulation.systems import SYSTEMS, draw
 from simulation.tables import Tables
 from simulation.workload import tables_of

@@ -17,6 +17,8 @@ from simulation.demands import (
 )
 from simulation.engine import Growth, simulate
 from simulation.engine.recorded import pushes
+from simulation.engine.recorded import task_records as engine_records
+from simulation.kernel.recorded import task_records
 from simulation.layout import Layout
 from simulation.layouts import LAYOUTS
 from simulation.tables import Machine, Window
@@ -175,6 +177,31 @@ def test_both_engines_agree_on_every_push(truth):
     assert len(arrived) > 500
     assert np.sort(arrived) == pytest.approx(slow, abs=1e-3)
     assert (arrived > published).all()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_both_engines_leave_the_same_records(seed, truth):
+    layout, tables = random_world(seed, truth)
+
+    slow = engine_records(simulate(layout, tables).journal, layout)
+    fast = task_records(kernel.run(layout, tables), layout)
+
+    def shown(records):
+        return sorted(
+            (
+                each.task_id,
+                each.attempt,
+                each.queue,
+                each.outcome,
+                each.started_at is None,
+            )
+            for each in records
+        )
+
+    assert shown(fast) == shown(slow)
+    assert sum(each.service_s for each in fast) == pytest.approx(
+        sum(each.service_s for each in slow), abs=1e-2
+    )
 
 
 def test_the_random_worlds_use_what_the_kernel_claims_to_know(truth):

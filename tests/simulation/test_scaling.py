@@ -13,12 +13,13 @@ from simulation.assumptions import believed
 from simulation.capacity import drain_s, limits, storm_s, users_at
 from simulation.days import YEAR, sydney_day
 from simulation.demands import PUSH, SYNC, assumed_sync
+from simulation.hour import deployed, hour, platform, storm_hour
 from simulation.layout import Layout
 from simulation.loop import COLD_START_S, episodes, first_firing, in_the_loop
 from simulation.rules import CANDIDATES, rules_of
 from simulation.scaling import scores, triggers
 from simulation.signals import instants, signals
-from simulation.sweep import deployed, hour, platform, storm_hour, sweep
+from simulation.sweep import sweep
 from simulation.tables import Machine
 from simulation.workload import stream, tables_of
 from worker.policy import POLICY, vary
