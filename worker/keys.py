@@ -96,6 +96,11 @@ def breaker_probe(name: str) -> str:
 APNS_PAUSED = "apns:paused"
 
 
+def apns_vouched(name: str) -> str:
+    """Set while Apple is known to accept pushes to this address and topic."""
+    return f"apns:vouched:{name}"
+
+
 def apns_token(key_id: str) -> str:
     """The provider token that all senders share."""
     return f"apns:token:{key_id}"
@@ -274,6 +279,14 @@ KEYS: tuple[Key, ...] = (
         writer="apns_worker",
         reader="apns_worker, status",
         holds="why no sender speaks to Apple",
+    ),
+    Key(
+        pattern="apns:vouched:{address}/{topic}",
+        type="string",
+        ttl="push.token_life_s",
+        writer="apns_worker",
+        reader="apns_worker",
+        holds="set since Apple accepted a push there: a foreign token is the phone's",
     ),
     Key(
         pattern="apns:token:{key_id}",

@@ -57,7 +57,10 @@ class Said:
 
 
 class Apns:
-    """Sends pushes over a connection that it opens, proves and replaces by itself."""
+    """Sends pushes over a connection that it opens, proves and replaces by itself.
+
+    ``name``: the address and the topic, which decide whose tokens are known there.
+    """
 
     def __init__(
         self, base_url: str, topic: str, ca_file: Path | None, push: Push
@@ -68,6 +71,7 @@ class Apns:
         if not topic:
             raise PermanentError("APNS_TOPIC is not set: the bundle id of the app")
         self._address = (where.hostname, where.port or 443)
+        self.name = f"{where.netloc}/{topic}"
         self._authority = where.netloc.encode()
         self._topic = topic.encode()
         self._ca_file = ca_file

@@ -3,10 +3,14 @@
 https://developer.apple.com/documentation/usernotifications/handling-notification-responses-from-apns
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from worker.clients.apns import Said
+from worker.policy.notifications import Push
+
+_OTHER_TOPIC = "DeviceTokenNotForTopic"
 
 
 class Verdict(StrEnum):
@@ -42,8 +46,9 @@ TABLE: tuple[Row, ...] = (
     *_rows(
         400,
         Verdict.DEAD,
-        "The token is no token here: another environment, or another app's.",
-        *("BadDeviceToken", "DeviceTokenNotForTopic"),
+        "The token is no token here: another environment, or another app's. In doubt "
+        "it is APNS_TOPIC or APNS_BASE_URL that is wrong: see is_doubtful.",
+        *("BadDeviceToken", _OTHER_TOPIC),
     ),
     *_rows(400, Verdict.LATER, "Apple closes an idle connection.", "IdleTimeout"),
     *_rows(
@@ -113,6 +118,37 @@ def verdict(said: Said) -> Verdict:
     if known is None:
         known = Verdict.LATER if said.status >= 500 else Verdict.BUG
     return known
+
+
+def is_doubtful(said: Sequence[Said | None], push: Push) -> bool:
+    """Whether these answers of one batch speak against our address or topic rather than
+    against the phones: none was accepted, and one device is another topic's or
+    ``push.disbelieved_from`` are unknown.
+    """
+    answers = [each for each in said if each is not None]
+    foreign = [each for each in answers if _is_foreign(each)]
+    return not any(each.status == 200 for each in answers) and (
+        len(foreign) >= push.disbelieved_from
+        or any(each.reason == _OTHER_TOPIC for each in foreign)
+    )
+
+
+def verdicts(said: Sequence[Said | None], *, doubted: bool) -> list[Verdict | None]:
+    """What each answer of a batch means, None where there is none. While the
+    configuration is ``doubted`` a foreign token is a reason to stop, not a dead phone.
+    """
+    return [
+        None
+        if each is None
+        else Verdict.STOP
+        if doubted and _is_foreign(each)
+        else verdict(each)
+        for each in said
+    ]
+
+
+def _is_foreign(said: Said) -> bool:
+    return said.status == 400 and verdict(said) is Verdict.DEAD
 
 
 def outcome(said: Said) -> str:

@@ -66,16 +66,17 @@ class Sender:
         try:
             self._exchange(claimed, texts, said)
         except (TransientError, PermanentError) as error:
-            self._settle(claimed, texts, said)
+            self._settle(claimed, texts, said, self._judged(said))
             if isinstance(error, PermanentError):
                 self._pause(str(error))
             raise
         except BaseException:
             # Out of time: what Apple has answered must not be sent again.
-            self._settle(claimed, texts, said, unanswered=False)
+            self._settle(claimed, texts, said, self._judged(said), unanswered=False)
             raise
-        counts = self._settle(claimed, texts, said)
-        self._stop_if_refused(said)
+        judged = self._judged(said)
+        counts = self._settle(claimed, texts, said, judged)
+        self._stop_if_refused(said, judged)
         return Detail(claimed=len(claimed), **counts)
 
     def test(self, device_token: str) -> Said:
@@ -127,15 +128,17 @@ class Sender:
         claimed: list[Claimed],
         texts: list[Text],
         said: list[Said | None],
+        judged: list[Verdict | None],
         *,
         unanswered: bool = True,
     ) -> Counter[str]:
         """Mark rows and devices, say what became of them; counts by outcome."""
         now = time.time()
-        believed = not self._all_are_foreign(said)
         marks = [
-            self._mark(each, text, answer, now, believed=believed)
-            for each, text, answer in zip(claimed, texts, said, strict=True)
+            self._mark(each, text, answer, what, now)
+            for each, text, answer, what in zip(
+                claimed, texts, said, judged, strict=True
+            )
             if unanswered or answer is not None
         ]
         with self.postgres("sender") as db:
@@ -147,28 +150,30 @@ class Sender:
             [_delivery(each, final[each.id]) for each in claimed if each.id in final],
         )
         counts = Counter(mark.outcome for mark in marks)
+        if Verdict.SENT in judged:
+            vouched = keys.apns_vouched(self.apns.name)
+            self.redis.set(vouched, 1, ex=self.policy.push.token_life_s)
         if dead:
             counts["devices_disabled"] = dead
         return counts
 
-    def _all_are_foreign(self, said: list[Said | None]) -> bool:
-        """Whether Apple knows none of so many devices that it must be our address or
-        topic: disabling them would lose every rider at once.
+    def _judged(self, said: list[Said | None]) -> list[Verdict | None]:
+        """What the answers mean. When Apple knows nobody the configuration is doubted
+        before the phones, unless a push to this address and topic was accepted of late:
+        a deploy that changed one would lose every rider at once.
         """
-        answers = [each for each in said if each is not None and each.status]
-        return len(answers) >= self.policy.push.disbelieved_from and all(
-            each.status == 400 and outcomes.verdict(each) is Verdict.DEAD
-            for each in answers
+        doubted = outcomes.is_doubtful(said, self.policy.push) and not (
+            self.redis.exists(keys.apns_vouched(self.apns.name))
         )
+        return outcomes.verdicts(said, doubted=doubted)
 
     def _mark(
         self,
         claimed: Claimed,
         text: Text,
         said: Said | None,
+        what: Verdict | None,
         now: float,
-        *,
-        believed: bool,
     ) -> Mark:
         if said is None:
             return Mark(
@@ -178,7 +183,6 @@ class Sender:
                 outcome="unsent",
                 unsent=True,
             )
-        what = outcomes.verdict(said)
         dead_since = said.dead_since if said.dead_since is not None else now
         push = self.policy.push
         waits = what in (Verdict.LATER, Verdict.RENEW, Verdict.STOP)
@@ -194,36 +198,35 @@ class Sender:
             if waits
             else 0.0,
             unsent=what is Verdict.STOP,
-            dead_since=dead_since if what is Verdict.DEAD and believed else None,
+            dead_since=dead_since if what is Verdict.DEAD else None,
             title=text.title,
             body=text.body,
         )
 
-    def _stop_if_refused(self, said: list[Said | None]) -> None:
+    def _stop_if_refused(
+        self, said: list[Said | None], judged: list[Verdict | None]
+    ) -> None:
         """Rest and say so when Apple refuses the provider, not a push."""
-        stops = [
-            each
-            for each in said
-            if each is not None
-            and outcomes.verdict(each) in (Verdict.STOP, Verdict.RENEW)
-        ]
+        by_verdict: dict[Verdict | None, list[Said]] = {}
+        for each, what in zip(said, judged, strict=True):
+            if each is not None:
+                by_verdict.setdefault(what, []).append(each)
+        stops = by_verdict.get(Verdict.STOP, []) + by_verdict.get(Verdict.RENEW, [])
         if stops:
-            reason = f"APNs refuses this provider: {stops[0].status} {stops[0].reason}"
+            first = stops[0]
+            reason, check = (
+                f"APNs refuses this provider: {first.status} {first.reason}",
+                "APNS_KEY, APNS_KEY_ID, APNS_TEAM_ID and APNS_TOPIC",
+            )
+            if outcomes.verdict(first) is Verdict.DEAD:
+                reason, check = (
+                    f"APNs knows none of {len(stops)} devices ({first.reason}), so "
+                    "none was disabled",
+                    "APNS_TOPIC and APNS_BASE_URL",
+                )
             self._pause(reason)
-            raise PermanentError(
-                f"{reason}; check APNS_KEY, APNS_KEY_ID, APNS_TEAM_ID and APNS_TOPIC"
-            )
-        bugs = [
-            each
-            for each in said
-            if each is not None and outcomes.verdict(each) is Verdict.BUG
-        ]
-        if self._all_are_foreign(said):
-            reason = next(each.reason for each in said if each is not None)
-            raise PermanentError(
-                f"APNs knows none of {len(said)} devices ({reason}), so none was "
-                "disabled; check APNS_TOPIC and APNS_BASE_URL"
-            )
+            raise PermanentError(f"{reason}; check {check}")
+        bugs = by_verdict.get(Verdict.BUG, [])
         if bugs:
             raise PermanentError(
                 f"APNs does not take what we send: {bugs[0].status} {bugs[0].reason} "

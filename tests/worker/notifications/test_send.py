@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -171,6 +172,7 @@ def test_each_answer_of_apple_does_to_row_and_device_what_the_table_says(
     sender, waiting, riders, owner, apple, redis, row
 ):
     ids = waiting(2)
+    redis.set(keys.apns_vouched(sender.apns.name), 1)
     refuse(apple, row.status, row.reason)
     alarms = (Verdict.BUG, Verdict.STOP, Verdict.RENEW)
 
@@ -221,18 +223,69 @@ def test_a_token_lives_when_its_phone_registered_after_apples_timestamp(
     assert disabled(owner) == ["Unregistered"] * dead
 
 
-@pytest.mark.parametrize("reason", ["BadDeviceToken", "DeviceTokenNotForTopic"])
+MANY = POLICY.push.disbelieved_from
+
+
+@pytest.mark.parametrize(
+    ("reason", "many"),
+    [
+        ("BadDeviceToken", MANY),
+        ("DeviceTokenNotForTopic", MANY),
+        ("DeviceTokenNotForTopic", 1),
+    ],
+)
 def test_an_apple_that_knows_nobody_is_doubted_before_the_phones_are(
-    sender, waiting, riders, owner, apple, reason
+    sender, waiting, riders, owner, apple, redis, reason, many
 ):
-    many = POLICY.push.disbelieved_from
     ids = waiting(many)
     refuse(apple, 400, reason)
 
     with pytest.raises(PermanentError, match=f"none of {many} devices.*APNS_TOPIC"):
         sender.send(ids)
+    paused = sender.send(ids)
 
-    assert states(riders) == {("failed", reason): many}
+    assert reason in paused["paused"]
+    assert states(riders) == {("new", reason): many}
+    assert {row["attempts"] for row in riders.told()} == {0}
+    assert disabled(owner) == []
+    apple.delete("/faults")
+    redis.delete(keys.APNS_PAUSED)
+    free_all(owner)
+    assert sender.send(ids) == {"claimed": many, "sent": many}
+
+
+@pytest.mark.parametrize("reason", ["BadDeviceToken", "DeviceTokenNotForTopic"])
+def test_no_number_of_foreign_phones_stops_a_sender_whom_apple_knows(
+    sender, waiting, riders, owner, apple, redis, reason
+):
+    ids = waiting(MANY + 1)
+    sender.send(ids[:1])
+    refuse(apple, 400, reason)
+
+    said = sender.send(ids[1:])
+
+    assert said == {"claimed": MANY, reason: MANY, "devices_disabled": MANY}
+    assert disabled(owner) == [reason] * MANY
+    assert not redis.exists(keys.APNS_PAUSED)
+    assert 0 < redis.ttl(keys.apns_vouched(sender.apns.name)) <= 3_600
+
+
+def test_a_topic_that_apple_has_accepted_does_not_vouch_for_another(
+    sender, waiting, owner, apple, world
+):
+    ids = waiting(2)
+    sender.send(ids[:1])
+    where = sender.apns.name.partition("/")[0]
+    moved = replace(sender, apns=Apns(
+        f"https://{where}", "au.example.other",
+        Path(world.environment["APNS_CA_FILE"]), POLICY.push,
+    ))  # fmt: skip
+    refuse(apple, 400, "DeviceTokenNotForTopic")
+
+    with pytest.raises(PermanentError, match="none of 1 devices"):
+        moved.send(ids[1:])
+    moved.apns.close()
+
     assert disabled(owner) == []
 
 
