@@ -25,7 +25,7 @@ class Disruptions:
     ``from_at`` to ``to_at`` is when a rider is concerned: from the planned to the
     expected time of a late vehicle. ``alert``: index in ``alerts``, -1 for none; of a
     delay it is the alert that explains it, where alerts were added before.
-    ``skipped``: rows with a service date that is none, or too far ahead.
+    ``skipped``: rows with a service date that is none, or too far from now.
     """
 
     kind: list[str] = field(default_factory=list)
@@ -58,7 +58,7 @@ class Disruptions:
             date
             for date in set(delays["service_date"])
             if (day := service_day(date)) is not None
-            and day.starts_at <= now_s + matching.trip_lead_s
+            and -matching.trip_tail_s <= day.starts_at - now_s <= matching.trip_lead_s
         }
         known = [date in near for date in delays["service_date"]]
         self.skipped += known.count(False)

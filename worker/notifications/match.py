@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from worker.clients.postgres import Connection
 from worker.notifications import planned
 from worker.notifications.disruptions import Disruptions
-from worker.notifications.service_days import service_day
+from worker.notifications.service_days import around, service_day
 from worker.notifications.statement import PREPARE, statement
 from worker.policy import Policy
 
@@ -42,39 +42,41 @@ def insert_notifications(
     ``now`` is service time, ``clock_offset_s`` what it is ahead of the real clock;
     ``environment``: whose devices Apple's address takes. Commit, then enqueue the ids.
     """
-    if not disruptions.kind:
-        return Matched(ids=[], capped=0)
     timetable = _timetable_is_loaded(db)
     if timetable:
         planned.complete(db, disruptions, now)
+    if not disruptions.kind:
+        return Matched(ids=[], capped=0)
     db.execute(
         PREPARE, {"lock": _LOCK, "work_mem": f"{policy.matching.work_mem_mib}MB"}
     )
     dates = {date: service_day(date) for date in set(disruptions.service_date)}
-    days = [day for day in dates.values() if day is not None]
-    numbers = {date: number for number, date in enumerate(dates, 1)}
+    days = {date: day for date, day in dates.items() if day is not None}
+    windows = around(days.values())
+    numbers = {date: number for number, date in enumerate(days, 1)}
     row = db.execute(
         statement(timetable=timetable).encode(),
         {
-            "days": [day.day for day in days],
-            "starts": [day.starts_at for day in days],
-            "weekdays": [day.weekday for day in days],
-            "before": [day.weekday_before for day in days],
-            "after": [day.weekday_after for day in days],
+            "days": [day.day for day in days.values()],
+            "starts": [day.starts_at for day in windows],
+            "weekdays": [day.weekday for day in windows],
             "kind": _texts(disruptions.kind),
             "route_id": _texts(disruptions.route_id),
             "stop_id": _texts(disruptions.stop_id),
             "trip_id": _texts(disruptions.trip_id),
-            "day": _numbers([numbers[date] for date in disruptions.service_date]),
-            "delay_s": _numbers(disruptions.delay_s),
+            "day": _same_numbers([numbers[date] for date in disruptions.service_date]),
+            "delay_s": _same_numbers(disruptions.delay_s),
             "expected_at": _numbers([at or 0 for at in disruptions.expected_at]),
             "from_at": _numbers(disruptions.from_at),
             "to_at": _numbers(disruptions.to_at),
+            "opens_at": min(disruptions.from_at),
+            "closes_at": max(disruptions.to_at),
             "published_at": _same_numbers(disruptions.published_at),
-            "alert": _numbers(disruptions.alert),
+            "alert": _same_numbers(disruptions.alert),
             "separator": _SEPARATOR,
             "alerts": disruptions.alerts,
             "buckets": list(policy.realtime.delay_buckets_s),
+            "remembered_s": policy.matching.trip_lead_s + policy.matching.trip_tail_s,
             "told_again_s": policy.matching.told_again_after_s,
             "block": str(int(now.timestamp()) // policy.matching.told_again_after_s),
             "cap": policy.matching.max_per_rider_hour,

@@ -1,72 +1,61 @@
-"""The match statement: one piece of SQL, so longer than a file should be."""
+"""The match statement: one piece of SQL, so longer than a file should be.
+
+What happens is many rows, and few of them concern anybody now. So the favorites whose
+window is open near the time of all that happens are sought first; what happens is then
+read once for each way in which a favorite can want it, and looked up among them.
+"""
 
 
 def statement(*, timetable: bool) -> str:
     """The statement; without a timetable, what needs one matches nothing."""
     parts = _WITH_TIMETABLE if timetable else _WITHOUT_TIMETABLE
-    return _STATEMENT.format(in_window=_IN_WINDOW, worth_it=_WORTH_IT, **parts)
+    return _STATEMENT.format(said=_SAID, wanted=_WANTED, **parts)
 
 
-# A window belongs to a service day and may reach into the next; an event belongs to one
-# too and may lie beyond its midnight: so three days are looked at.
-_IN_WINDOW = """(
-        f.weekdays & p.weekday <> 0
-        and f.from_minute <= p.to_minute and p.from_minute < f.until_minute
-        or f.weekdays & p.weekday_before <> 0
-        and f.from_minute <= p.to_minute + 1440
-        and p.from_minute + 1440 < f.until_minute
-        or f.weekdays & p.weekday_after <> 0
-        and f.from_minute <= p.to_minute - 1440
-        and p.from_minute - 1440 < f.until_minute
-    ) and f.from_minute < f.until_minute"""
+_SAID = "p.n, p.kind, p.route_id, p.trip_id, p.delay_s, p.stop_id, p.at"
 
-_WORTH_IT = "(p.kind <> 'delay' or p.delay_s >= f.threshold_s)"
+# The window is open at some time of the event, and the delay is worth a word.
+_WANTED = """f.opens_at <= p.to_at and p.from_at < f.closes_at
+        and (p.kind <> 'delay' or p.delay_s >= f.threshold_s)"""
 
 _WITH_TIMETABLE = {
     # Where a trip that does not run would still have called.
     "calls": """
     select s.n, c.stop_id, extract(epoch from c.departs_at)::bigint as at
-    from said s
-    cross join lateral gtfs.trip_calls(s.trip_id, s.service_date) c
+    from odd s
+    cross join lateral gtfs.trip_calls(
+        s.trip_id, (%(days)s::date[])[(%(day)s::int[])[s.n]]
+    ) c
     where s.kind in ('canceled', 'replaced') and s.stop_id = '' and s.trip_id <> ''
         and c.departs_at > %(now)s""",
     # A favorite station means all its platforms.
-    "stations": """
-    union all
-    select p.*, s.parent_station as place
-    from at_stop p
-    join gtfs.stops s using (stop_id)
-    where s.parent_station <> ''""",
-    "ways": f"""
-    union all
-    select w.user_id, w.n, w.stop_id, w.expected_at, w.from_minute, false
+    "platforms": """
+    select stop_id, parent_station from gtfs.stops where parent_station <> ''""",
+    # The trip calls there before it calls where the rider wants to go.
+    "ways": """
+    select p.trip_id, p.stop_id, p.to_stop_id
     from (
-        select f.user_id, f.to_stop_id, p.*
-        from place p
-        join app.favorites f on f.stop_id = p.place
-        where f.to_stop_id is not null and f.trip_id is null
-            and (f.route_id is null or f.route_id = p.route_id)
-            and {_IN_WINDOW} and {_WORTH_IT}
-        offset 0
-    ) w
-    -- The trip calls there before it calls where the rider wants to go.
+        select distinct trip_id, stop_id, to_stop_id
+        from at_place
+        where to_stop_id is not null
+    ) p
     cross join lateral (
         select
-            min(c.stop_sequence) filter (where c.stop_id = w.stop_id) as here,
+            min(c.stop_sequence) filter (where c.stop_id = p.stop_id) as here,
             max(c.stop_sequence) filter (
-                where w.to_stop_id in (s.stop_id, s.parent_station)
+                where p.to_stop_id in (s.stop_id, s.parent_station)
             ) as there
         from gtfs.stop_times c
         join gtfs.stops s using (stop_id)
-        where c.trip_id = w.trip_id
-    ) way
-    where way.here < way.there""",
+        where c.trip_id = p.trip_id
+    ) c
+    where c.here < c.there""",
 }
 
 _WITHOUT_TIMETABLE = {
     "calls": "select 0::bigint as n, '' as stop_id, 0::bigint as at where false",
-    "stations": "",
-    "ways": "",
+    "platforms": "select '' as stop_id, '' as parent_station where false",
+    "ways": "select '' as trip_id, '' as stop_id, '' as to_stop_id where false",
 }
 
 # One matcher at a time. Its joins are of a few thousand rows with many favorites, which
@@ -82,143 +71,169 @@ select
 
 _STATEMENT = """
 with said as materialized (
-    -- Days are looked up, not joined: the planner then knows how many rows there are.
-    select
-        s.*, (%(days)s::date[])[s.day] as service_date,
-        (%(starts)s::bigint[])[s.day] as starts_at,
-        (%(weekdays)s::int[])[s.day] as weekday,
-        (%(before)s::int[])[s.day] as weekday_before,
-        (%(after)s::int[])[s.day] as weekday_after,
-        (s.from_at - (%(starts)s::bigint[])[s.day]) / 60 as from_minute,
-        (s.to_at - (%(starts)s::bigint[])[s.day]) / 60 as to_minute
+    select s.*
     from unnest(
         string_to_array(%(kind)s, %(separator)s),
         string_to_array(%(route_id)s, %(separator)s),
         string_to_array(%(stop_id)s, %(separator)s),
-        string_to_array(%(trip_id)s, %(separator)s), %(day)s::int[], %(delay_s)s::int[],
-        %(expected_at)s::bigint[], %(from_at)s::bigint[], %(to_at)s::bigint[],
-        %(published_at)s::double precision[], %(alert)s::int[]
+        string_to_array(%(trip_id)s, %(separator)s), %(delay_s)s::int[],
+        %(from_at)s::bigint[], %(to_at)s::bigint[]
     ) with ordinality as s (
-        kind, route_id, stop_id, trip_id, day, delay_s, expected_at, from_at, to_at,
-        published_at, alert, n
+        kind, route_id, stop_id, trip_id, delay_s, from_at, to_at, n
     )
-    where s.day is not null
+    where s.to_at is not null
+),
+-- What is no delay: few.
+odd as materialized (
+    select * from said where kind <> 'delay'
 ),
 call as materialized ({calls}
 ),
--- One row a disruption: where and when it begins to matter.
-whole as materialized (
+-- The service days whose windows may be open while all this happens, and from which
+-- minute of theirs to which that is.
+midnight as materialized (
     select
-        s.n, s.kind, s.route_id, s.trip_id, s.delay_s, s.weekday, s.weekday_before,
-        s.weekday_after, coalesce(c.stop_id, s.stop_id) as stop_id,
-        coalesce(c.at, nullif(s.expected_at, 0)) as expected_at,
-        coalesce((c.at - s.starts_at) / 60, s.from_minute) as from_minute,
-        coalesce((c.at - s.starts_at) / 60, s.to_minute) as to_minute
-    from said s
+        d.starts_at, d.weekday, div(%(opens_at)s - d.starts_at, 60)::int as from_minute,
+        div(closes_at - d.starts_at, 60)::int as to_minute
+    from unnest(%(starts)s::bigint[], %(weekdays)s::int[]) as d (starts_at, weekday)
+    cross join (
+        select greatest(%(closes_at)s, max(at)) as closes_at from call
+    ) c
+    where d.starts_at <= c.closes_at
+),
+-- Favorites while their window is open.
+open as materialized (
+    select
+        f.user_id, f.route_id, f.stop_id, f.to_stop_id, f.trip_id, f.threshold_s,
+        m.starts_at + 60 * f.from_minute as opens_at,
+        m.starts_at + 60 * f.until_minute as closes_at
+    from app.favorites f
+    join midnight m
+        on f.weekdays & m.weekday <> 0
+        and f.from_minute <= m.to_minute and m.from_minute <= f.until_minute
+    where f.from_minute < f.until_minute
+),
+platform as materialized ({platforms}
+),
+place as materialized (
+    select o.*, o.stop_id as place
+    from open o
+    where o.stop_id is not null and o.trip_id is null
+    union all
+    select o.*, s.stop_id
+    from open o
+    join platform s on s.parent_station = o.stop_id
+    where o.trip_id is null
+),
+-- One row a disruption: where and when it begins to matter.
+whole as not materialized (
+    select
+        n, kind, route_id, trip_id, delay_s, stop_id, null::bigint as at, from_at, to_at
+    from said
+    where kind = 'delay'
+    union all
+    select
+        s.n, s.kind, s.route_id, s.trip_id, s.delay_s,
+        coalesce(c.stop_id, s.stop_id), c.at, coalesce(c.at, s.from_at),
+        coalesce(c.at, s.to_at)
+    from odd s
     left join (select distinct on (n) * from call order by n, at) c using (n)
+),
+-- One row a disruption and stop, where somebody waits.
+at_stop as materialized (
+    select
+        n, kind, route_id, trip_id, delay_s, stop_id, null::bigint as at, from_at, to_at
+    from said
+    where stop_id in (select place from place)
+    union all
+    select
+        n, s.kind, s.route_id, s.trip_id, s.delay_s, c.stop_id, c.at, c.at, c.at
+    from call c
+    join odd s using (n)
 ),
 -- For riders of a line: of each quarter of an hour the worst is enough, told to those
 -- whom any of it concerns.
 line as materialized (
     select
-        w.n, w.kind, w.route_id, w.delay_s, w.weekday, w.weekday_before,
-        w.weekday_after, w.stop_id, w.expected_at, worst.from_minute, worst.to_minute
+        w.n, w.kind, w.route_id, w.trip_id, w.delay_s, w.stop_id, w.at, worst.from_at,
+        worst.to_at
     from whole w
     join (
         select
             max(delay_s::bigint << 32 | n) & 4294967295 as n,
-            min(from_minute) as from_minute, max(to_minute) as to_minute
+            min(from_at) as from_at, max(to_at) as to_at
         from whole
-        group by
-            route_id, from_minute / 15, kind, case when kind <> 'delay' then n end
+        where route_id in (
+            select route_id from open where stop_id is null and trip_id is null
+        )
+        group by route_id, from_at / 900, kind, case when kind <> 'delay' then n end
     ) worst using (n)
 ),
--- One row a disruption and stop.
-at_stop as (
-    select
-        n, kind, route_id, trip_id, delay_s, weekday, weekday_before, weekday_after,
-        stop_id, nullif(expected_at, 0) as expected_at, from_minute, to_minute
-    from said
-    where stop_id <> ''
+at_place as materialized (
+    select {said}, f.user_id, f.to_stop_id
+    from at_stop p
+    join place f on f.place = p.stop_id and f.route_id = p.route_id
+    where {wanted}
     union all
-    select
-        n, s.kind, s.route_id, s.trip_id, s.delay_s, s.weekday, s.weekday_before,
-        s.weekday_after, c.stop_id, c.at, (c.at - s.starts_at) / 60,
-        (c.at - s.starts_at) / 60
-    from call c
-    join said s using (n)
+    select {said}, f.user_id, f.to_stop_id
+    from at_stop p
+    join place f on f.place = p.stop_id
+    where f.route_id is null and {wanted}
+    union all
+    select {said}, f.user_id, f.to_stop_id
+    from at_stop p
+    join place f on f.place = p.stop_id
+    where p.route_id = '' and f.route_id is not null and f.to_stop_id is null
+        and {wanted}
 ),
-place as materialized (
-    select p.*, p.stop_id as place from at_stop p{stations}
-),
--- Favorites of a stop that something happens at, at some time near their window: few,
--- where the planner would hash all there are.
-near as materialized (
-    select
-        f.user_id, f.route_id, f.stop_id, f.from_minute, f.until_minute, f.weekdays,
-        f.threshold_s
-    from (
-        select place, min(from_minute) as opens, max(to_minute) as closes
-        from place
-        group by place
-    ) p
-    join app.favorites f on f.stop_id = p.place
-    where f.to_stop_id is null and f.trip_id is null and (
-        f.from_minute <= p.closes and p.opens < f.until_minute
-        or f.from_minute <= p.closes + 1440 and p.opens + 1440 < f.until_minute
-        or f.from_minute <= p.closes - 1440 and p.opens - 1440 < f.until_minute
-    )
+way as ({ways}
 ),
 candidate as (
-    select f.user_id, p.n, p.stop_id, p.expected_at, p.from_minute, false as by_trip
+    select {said}, f.user_id, false as by_trip
     from line p
-    join app.favorites f on f.route_id = p.route_id
-    where f.stop_id is null and f.trip_id is null and {in_window} and {worth_it}
+    join open f on f.route_id = p.route_id
+    where f.stop_id is null and f.trip_id is null and {wanted}
     union all
-    select f.user_id, p.n, p.stop_id, p.expected_at, p.from_minute, false
-    from whole p
-    join app.favorites f on f.route_id = p.route_id
+    select {said}, f.user_id, false
+    from (select *, null::bigint as at from odd) p
+    join open f on f.route_id = p.route_id
     where p.kind = 'alert' and p.stop_id = '' and p.trip_id = ''
-        and f.stop_id is not null and f.trip_id is null and {in_window}
+        and f.stop_id is not null and f.trip_id is null and {wanted}
     union all
-    select f.user_id, p.n, p.stop_id, p.expected_at, p.from_minute, false
-    from place p
-    join near f on f.stop_id = p.place and f.route_id = p.route_id
-    where {in_window} and {worth_it}
+    select {said}, p.user_id, false
+    from at_place p
+    where p.to_stop_id is null
     union all
-    select f.user_id, p.n, p.stop_id, p.expected_at, p.from_minute, false
-    from place p
-    join near f on f.stop_id = p.place
-    where f.route_id is null and {in_window} and {worth_it}
+    select {said}, p.user_id, false
+    from at_place p
+    join way using (trip_id, stop_id, to_stop_id)
     union all
-    select f.user_id, p.n, p.stop_id, p.expected_at, p.from_minute, false
-    from place p
-    join near f on f.stop_id = p.place
-    where p.route_id = '' and f.route_id is not null and {in_window} and {worth_it}
-    union all
-    -- Trips are wanted by few: read at once, not looked for at each disruption.
-    select f.user_id, p.n, p.stop_id, p.expected_at, p.from_minute, true
+    select {said}, f.user_id, true
     from whole p
-    join (select * from app.favorites where trip_id is not null offset 0) f
-        on f.trip_id = p.trip_id
+    join open f on f.trip_id = p.trip_id
     where (f.stop_id is null or f.stop_id = p.stop_id or p.kind <> 'delay')
-        and {in_window} and {worth_it}{ways}
+        and {wanted}
+),
+told as (
+    select
+        c.*, (%(days)s::date[])[(%(day)s::int[])[c.n]] as service_date,
+        nullif(coalesce(c.at, (%(expected_at)s::bigint[])[c.n]), 0) as expected_at,
+        (%(alert)s::int[])[c.n] as alert,
+        (%(published_at)s::double precision[])[c.n] as published_at
+    from candidate c
 ),
 about as (
     select
-        c.user_id, c.n, c.stop_id, c.expected_at, c.by_trip, s.kind, s.route_id,
-        s.trip_id, s.service_date, s.delay_s, s.published_at, s.alert,
-        width_bucket(s.delay_s, %(buckets)s::int[]) as bucket,
+        *, width_bucket(delay_s, %(buckets)s::int[]) as bucket,
         case
-            when s.kind = 'alert' then 'alert ' || (
-                (%(alerts)s::json[])[s.alert + 1] ->> 'id'
+            when kind = 'alert' then 'alert ' || (
+                (%(alerts)s::json[])[alert + 1] ->> 'id'
             )
-            when s.trip_id <> '' and (s.kind <> 'delay' or c.by_trip)
-                then concat_ws(' ', s.kind, s.service_date, s.trip_id)
-            else concat_ws(' ', s.kind, %(block)s::text, s.route_id)
+            when trip_id <> '' and (kind <> 'delay' or by_trip)
+                then concat_ws(' ', kind, service_date, trip_id)
+            else concat_ws(' ', kind, %(block)s::text, route_id)
         end as subject
-    from candidate c
-    join said s using (n)
+    from told
 ),
 worst as (
     select distinct on (user_id, subject) *
@@ -246,34 +261,33 @@ fresh as materialized (
     cross join lateral (
         select encode(sha256(convert_to(o.subject, 'UTF8')), 'hex') as collapse_id
     ) i
-    -- Told ever: one look into the unique key.
-    cross join lateral (
-        select max(n.bucket) as bucket
-        from app.notifications n
-        where n.device_id = d.id and n.collapse_id = i.collapse_id
-    ) b
-    -- Told of late: what a rider hears in a day and a half is little.
+    -- Told of late: little, and all that can be told again but alerts.
     cross join lateral (
         select
             count(*) filter (
-                where n.device_id = d.id
-                    and n.matched_at > %(real)s - interval '1 hour'
+                where n.matched_at > %(real)s - interval '1 hour'
             ) as told,
             bool_or(
-                n.device_id = d.id and n.bucket >= o.bucket and n.kind = o.kind and ((
-                    n.trip_id = o.trip_id and n.trip_id <> '' and n.kind <> 'alert'
-                    and n.service_date = o.service_date
+                n.bucket >= o.bucket and (n.collapse_id = i.collapse_id or (
+                    n.kind = o.kind and n.trip_id = o.trip_id and n.trip_id <> ''
+                    and n.kind <> 'alert' and n.service_date = o.service_date
                 ) or (
                     -- The line's story goes on, though the block has changed.
-                    o.kind = 'delay' and not o.by_trip and n.route_id = o.route_id
+                    n.kind = 'delay' and o.kind = 'delay' and not o.by_trip
+                    and n.route_id = o.route_id
                     and n.matched_at > %(real)s - %(told_again_s)s * interval '1 second'
                 ))
             ) as known
         from app.notifications n
-        where n.user_id = o.user_id
-            and n.matched_at > %(real)s - interval '36 hours'
+        where n.user_id = o.user_id and n.device_id = d.id
+            and n.matched_at > %(real)s - %(remembered_s)s * interval '1 second'
     ) h
-    where h.known is not true and coalesce(b.bucket < o.bucket, true)
+    where h.known is not true and (o.kind <> 'alert' or not exists (
+        -- An alert may stand for weeks: told ever, by the unique key.
+        select from app.notifications n
+        where n.device_id = d.id and n.collapse_id = i.collapse_id
+            and n.bucket >= o.bucket
+    ))
 ),
 ranked as materialized (
     select

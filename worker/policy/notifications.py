@@ -12,7 +12,8 @@ class Matching:
     A rider is told of a line once for each size of delay (``realtime.delay_buckets_s``)
     in ``told_again_after_s``; ``max_per_rider_hour`` bounds everything
     together. An alert is told from ``alert_lead_s`` before the rider's window opens,
-    a trip that does not run from ``trip_lead_s`` before its service day begins.
+    a trip from ``trip_lead_s`` before its service day begins to ``trip_tail_s`` after;
+    what was told of it is remembered as long.
     ``work_mem_mib``: what PostgreSQL may use for one join or sort of the matcher.
     """
 
@@ -20,6 +21,7 @@ class Matching:
     max_per_rider_hour: int
     alert_lead_s: int
     trip_lead_s: int
+    trip_tail_s: int
     kept_days: int
     work_mem_mib: int
     reason: str
@@ -92,13 +94,14 @@ MATCHING = Matching(
     max_per_rider_hour=6,
     alert_lead_s=1800,
     trip_lead_s=86_400,
+    trip_tail_s=129_600,
     kept_days=14,
     work_mem_mib=32,
     reason=(
         "A line late in the morning and again in the evening is two stories; six an "
-        "hour is more than anyone reads. Tomorrow's trips are told today; a feed that "
-        "names a later day errs. 32 MiB hold the join of 500,000 favorites without "
-        "files."
+        "hour is more than anyone reads. Tomorrow's trips are told today, and last "
+        "night's trains arrive by noon; a feed that names another day errs. 32 MiB "
+        "hold the join of 500,000 favorites without files."
     ),
 )
 

@@ -3,7 +3,8 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, cast
+from itertools import chain, groupby, repeat
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,16 +31,33 @@ class Delay:
 
 
 _COLUMNS = tuple(field.name for field in fields(Delay))
+_ALIKE = ("kind", "feed", "service_date", "published_at")
+"""Columns in which thousands of rows on end say the same: kept as runs."""
 
 
 def pack(held: Mapping[str, Sequence[object]]) -> bytes:
     """Delays as stored in Redis: one list a field of ``Delay``, as JSON."""
-    return json.dumps({name: held[name] for name in _COLUMNS}).encode()
+    return json.dumps(
+        {name: _runs(held[name]) if name in _ALIKE else held[name] for name in _COLUMNS}
+    ).encode()
 
 
 def columns(packed: bytes) -> dict[str, list[Any]]:
     """The delays of one feed as stored in Redis: one list a field of ``Delay``."""
-    return cast(dict[str, list[Any]], json.loads(packed))
+    held: dict[str, list[Any]] = json.loads(packed)
+    return {
+        name: _spread(column) if name in _ALIKE else column
+        for name, column in held.items()
+    }
+
+
+def _runs(column: Sequence[object]) -> list[tuple[object, int]]:
+    """(value, how often) of each run of equal values."""
+    return [(value, sum(1 for _ in run)) for value, run in groupby(column)]
+
+
+def _spread(runs: Sequence[tuple[object, int]]) -> list[object]:
+    return list(chain.from_iterable(repeat(value, count) for value, count in runs))
 
 
 def unpack(packed: bytes) -> list[Delay]:

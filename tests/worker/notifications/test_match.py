@@ -450,7 +450,9 @@ def test_a_hostile_id_that_a_rider_likes_is_told_too(riders, match, happens, now
     assert len(row["collapse_id"].encode()) <= 64
 
 
-@pytest.mark.parametrize("date", ["2026061", "20260230", "00010101", "99991231"])
+@pytest.mark.parametrize(
+    "date", ["2026061", "20260230", "20260612", "00010101", "99991231"]
+)
 def test_a_service_date_that_cannot_be_is_skipped(riders, match, happens, now, date):
     rider = riders.one(LINE, {"trip_id": "odd"})
 
