@@ -39,7 +39,7 @@ def trips() -> list[tuple[str, int, list[str]]]:
     calls = [stops_of(line) for line in range(ROUTES)]
     found = []
     for number, line in enumerate(lines(random, TRIPS)):
-        first = random.randrange(STOPS_A_ROUTE - STOPS_A_TRIP + 1)
+        first = random.randrange(0, STOPS_A_ROUTE, STOPS_A_TRIP)  # there, or back
         found.append((f"trip{number}", line, calls[line][first : first + STOPS_A_TRIP]))
     return found
 

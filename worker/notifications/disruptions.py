@@ -49,7 +49,7 @@ class Disruptions:
     def add_delays(
         self, delays: Mapping[str, Sequence[Any]], matching: Matching, now: datetime
     ) -> None:
-        """Late, canceled and replaced trips that have not left yet.
+        """Late, canceled and replaced trips that can still be caught.
 
         ``delays``: one sequence a field of ``Delay``, as ``read`` gives them.
         """
@@ -62,8 +62,10 @@ class Disruptions:
         }
         known = [date in near for date in delays["service_date"]]
         self.skipped += known.count(False)
+        soon_s = now_s + matching.least_notice_s
+        latest_s = now_s + matching.trip_lead_s + matching.trip_tail_s
         coming = [
-            fine and (at is None or at > now_s)
+            fine and (at is None or soon_s < at <= latest_s)
             for fine, at in zip(known, delays["expected_at"], strict=True)
         ]
         rows = {name: list(compress(delays[name], coming)) for name in delays}
@@ -159,5 +161,9 @@ def _as_json(alert: Alert) -> str:
         "title": alert.title,
         "text": alert.text,
     }
-    # PostgreSQL's text cannot hold this one character.
-    return json.dumps(said).replace("\\u0000", "")
+    return json.dumps({name: _storable(text) for name, text in said.items()})
+
+
+def _storable(text: str) -> str:
+    """Without what PostgreSQL's text cannot hold: NUL, and halves of a character."""
+    return text.replace("\0", "").encode(errors="replace").decode()

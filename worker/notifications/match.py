@@ -82,7 +82,7 @@ def insert_notifications(
             "cap": policy.matching.max_per_rider_hour,
             "expiry_s": policy.push.expiry_s,
             "environment": environment,
-            "now": now,
+            "now_s": int(now.timestamp()),
             "real": now - timedelta(seconds=clock_offset_s),
             "offset_s": clock_offset_s,
         },

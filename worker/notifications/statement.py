@@ -19,15 +19,15 @@ _WANTED = """f.opens_at <= p.to_at and p.from_at < f.closes_at
         and (p.kind <> 'delay' or p.delay_s >= f.threshold_s)"""
 
 _WITH_TIMETABLE = {
-    # Where a trip that does not run would still have called.
-    "calls": """
+    # Where and when a trip that does not run would have called.
+    "planned": """
     select s.n, c.stop_id, extract(epoch from c.departs_at)::bigint as at
     from odd s
     cross join lateral gtfs.trip_calls(
         s.trip_id, (%(days)s::date[])[(%(day)s::int[])[s.n]]
     ) c
-    where s.kind in ('canceled', 'replaced') and s.stop_id = '' and s.trip_id <> ''
-        and c.departs_at > %(now)s""",
+    where s.kind in ('canceled', 'replaced') and s.stop_id = ''
+        and s.trip_id <> ''""",
     # A favorite station means all its platforms.
     "platforms": """
     select stop_id, parent_station from gtfs.stops where parent_station <> ''""",
@@ -53,7 +53,7 @@ _WITH_TIMETABLE = {
 }
 
 _WITHOUT_TIMETABLE = {
-    "calls": "select 0::bigint as n, '' as stop_id, 0::bigint as at where false",
+    "planned": "select 0::bigint as n, '' as stop_id, 0::bigint as at where false",
     "platforms": "select '' as stop_id, '' as parent_station where false",
     "ways": "select '' as trip_id, '' as stop_id, '' as to_stop_id where false",
 }
@@ -87,7 +87,10 @@ with said as materialized (
 odd as materialized (
     select * from said where kind <> 'delay'
 ),
-call as materialized ({calls}
+planned as materialized ({planned}
+),
+call as materialized (
+    select * from planned where at > %(now_s)s
 ),
 -- The service days whose windows may be open while all this happens, and from which
 -- minute of theirs to which that is.
@@ -138,6 +141,8 @@ whole as not materialized (
         coalesce(c.at, s.to_at)
     from odd s
     left join (select distinct on (n) * from call order by n, at) c using (n)
+    -- What would be over by now is told no more.
+    where c.n is not null or s.n not in (select n from planned)
 ),
 -- One row a disruption and stop, where somebody waits.
 at_stop as materialized (
@@ -150,6 +155,19 @@ at_stop as materialized (
         n, s.kind, s.route_id, s.trip_id, s.delay_s, c.stop_id, c.at, c.at, c.at
     from call c
     join odd s using (n)
+),
+-- An alert at a stop concerns its station and platforms too.
+alert_at as materialized (
+    select a.*, null::bigint as at, p.name
+    from odd a
+    cross join lateral (
+        select a.stop_id as name
+        union all
+        select parent_station from platform where stop_id = a.stop_id
+        union all
+        select stop_id from platform where parent_station = a.stop_id
+    ) p
+    where a.kind = 'alert' and a.stop_id <> ''
 ),
 -- For riders of a line: of each quarter of an hour the worst is enough, told to those
 -- whom any of it concerns.
@@ -208,6 +226,13 @@ candidate as (
     from at_place p
     join way using (trip_id, stop_id, to_stop_id)
     union all
+    -- Of a way both ends matter.
+    select {said}, f.user_id, false
+    from alert_at p
+    join open f on f.stop_id = p.name or (f.to_stop_id = p.name and p.trip_id = '')
+    where f.trip_id is null and (f.to_stop_id is null or p.trip_id = '')
+        and (f.route_id is null or p.route_id in ('', f.route_id)) and {wanted}
+    union all
     select {said}, f.user_id, true
     from whole p
     join open f on f.trip_id = p.trip_id
@@ -261,7 +286,8 @@ fresh as materialized (
     cross join lateral (
         select encode(sha256(convert_to(o.subject, 'UTF8')), 'hex') as collapse_id
     ) i
-    -- Told of late: little, and all that can be told again but alerts.
+    -- Told of late: little, and all that can be told again but alerts. What ended
+    -- unsent was not told.
     cross join lateral (
         select
             count(*) filter (
@@ -280,13 +306,14 @@ fresh as materialized (
             ) as known
         from app.notifications n
         where n.user_id = o.user_id and n.device_id = d.id
+            and n.state not in ('expired', 'failed')
             and n.matched_at > %(real)s - %(remembered_s)s * interval '1 second'
     ) h
     where h.known is not true and (o.kind <> 'alert' or not exists (
         -- An alert may stand for weeks: told ever, by the unique key.
         select from app.notifications n
         where n.device_id = d.id and n.collapse_id = i.collapse_id
-            and n.bucket >= o.bucket
+            and n.bucket >= o.bucket and n.state not in ('expired', 'failed')
     ))
 ),
 ranked as materialized (

@@ -13,7 +13,8 @@ class Matching:
     in ``told_again_after_s``; ``max_per_rider_hour`` bounds everything
     together. An alert is told from ``alert_lead_s`` before the rider's window opens,
     a trip from ``trip_lead_s`` before its service day begins to ``trip_tail_s`` after;
-    what was told of it is remembered as long.
+    what was told of it is remembered as long. A vehicle that leaves within
+    ``least_notice_s`` is told no more: another of its line may still be caught.
     ``work_mem_mib``: what PostgreSQL may use for one join or sort of the matcher.
     """
 
@@ -22,6 +23,7 @@ class Matching:
     alert_lead_s: int
     trip_lead_s: int
     trip_tail_s: int
+    least_notice_s: int
     kept_days: int
     work_mem_mib: int
     reason: str
@@ -95,13 +97,15 @@ MATCHING = Matching(
     alert_lead_s=1800,
     trip_lead_s=86_400,
     trip_tail_s=129_600,
+    least_notice_s=30,
     kept_days=14,
     work_mem_mib=32,
     reason=(
         "A line late in the morning and again in the evening is two stories; six an "
         "hour is more than anyone reads. Tomorrow's trips are told today, and last "
-        "night's trains arrive by noon; a feed that names another day errs. 32 MiB "
-        "hold the join of 500,000 favorites without files."
+        "night's trains arrive by noon; a feed that names another day errs. A push "
+        "is at the device within 20 s. 32 MiB hold the join of 500,000 favorites "
+        "without files."
     ),
 )
 

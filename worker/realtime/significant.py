@@ -1,5 +1,6 @@
 """Which delays of a message riders may be told, and since when each is known."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -34,9 +35,10 @@ class Significant:
     """What one message says that riders may be told.
 
     ``packed``: the worst for each trip, and for each route at each stop in each quarter
-    of an hour (a rider travels in his own), all that have no time; for
-    ``delays.unpack``. ``seen``: since when each is known, for the next message.
-    ``new``: how many were not known before. ``late_trips``: trips that are late.
+    of an hour (a rider travels in his own) towards each last stop (and to his own), all
+    that have no time; for ``delays.unpack``. ``seen``: since when each is known, for
+    the next message. ``new``: how many were not known before. ``late_trips``: trips
+    that are late.
     """
 
     packed: bytes
@@ -91,6 +93,7 @@ def find(
         [
             _worst(
                 trips,
+                _towards(times, stops),
                 row_trip[:lates],
                 trip_key[:lates],
                 stop_key[:lates],
@@ -184,21 +187,31 @@ def _since(
     return rows, published, int(np.count_nonzero(~known[first]))
 
 
+def _towards(times: StopTimes, stops: Ids) -> dict[int, bytes]:
+    """The last stop that the message names of each trip."""
+    last = np.flatnonzero(np.diff(times.trip, append=-1))
+    trips, texts = times.trip[last], stops.texts[last]
+    return dict(zip(trips.tolist(), texts.tolist(), strict=True))
+
+
 def _worst(
     trips: Trips,
+    towards: Mapping[int, bytes],
     rows: NDArray[np.int64],
     trip_key: NDArray[np.uint64],
     stop_key: NDArray[np.uint64],
     delay: NDArray[np.int32],
     expected: NDArray[np.int64],
 ) -> NDArray[np.int64]:
-    """Rows that are the worst of their route at their stop in a quarter of an hour, or
-    of their trip. A row without a time is compared with those of its own trip alone.
+    """Rows that are the worst of their route at their stop in a quarter of an hour
+    towards the same last stop, or of their trip. A row without a time is compared with
+    those of its own trip alone.
     """
-    numbers: dict[bytes, int] = {}
+    numbers: dict[tuple[bytes, bytes], int] = {}
     of_trip = np.zeros(len(trips), np.uint64)
     for trip in np.unique(rows).tolist():
-        of_trip[trip] = numbers.setdefault(trips.route_id[trip], len(numbers))
+        way = (trips.route_id[trip], towards[trip])
+        of_trip[trip] = numbers.setdefault(way, len(numbers))
     quarter = (expected // QUARTER_S).astype(np.uint64)
     when = np.where(expected == 0, trip_key, quarter * _MIX_AGAIN)
     at_stop = np.bitwise_xor(stop_key, of_trip[rows] * _MIX)

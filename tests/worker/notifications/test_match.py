@@ -111,14 +111,15 @@ def test_a_window_holds_in_minutes_and_weekdays_of_the_service_day(
     ],
     ids=str,
 )
+@pytest.mark.parametrize("favorite", [LINE, {"stop_id": "P1"}], ids=str)
 def test_a_window_over_midnight_holds_whatever_day_the_trip_belongs_to(
-    riders, match, happens, window, is_told, service_date
+    riders, match, happens, favorite, window, is_told, service_date
 ):
     first, last, days = window
     midnight = datetime(2026, 6, 16, 0, 10, tzinfo=SYDNEY)
     at = int(datetime(2026, 6, 16, 0, 30, tzinfo=SYDNEY).timestamp())
     rider = riders.one(
-        {**LINE, "from_minute": first, "to_minute": last, "weekdays": days}
+        {**favorite, "from_minute": first, "to_minute": last, "weekdays": days}
     )
     delay = happens.late(midnight, service_date=service_date, expected_at=at)
 
@@ -327,6 +328,20 @@ def test_a_canceled_trip_is_told_where_it_would_have_called(
     assert [len(riders.told(who)) for who in (elsewhere, too_late, line)] == [0, 0, 1]
 
 
+@pytest.mark.usefixtures("timetable")
+@pytest.mark.parametrize("favorite", [LINE, {"trip_id": "trip-1"}, {"stop_id": "Y"}])
+def test_a_canceled_trip_that_would_be_over_is_told_no_more(
+    riders, match, happens, now, favorite
+):
+    rider = riders.one(favorite)
+    after = now + timedelta(hours=7)
+
+    match(happens.canceled(after), now=after)
+    assert riders.told(rider) == []
+    match(happens.canceled(now))
+    assert len(riders.told(rider)) == 1
+
+
 @pytest.mark.parametrize("kind", ["canceled", "replaced"])
 def test_an_unknown_trip_that_does_not_run_reaches_its_line_and_its_riders(
     riders, match, happens, now, kind
@@ -368,6 +383,100 @@ def test_an_alert_reaches_line_stop_and_trip_once(
         match(alerts=(happens.alert(informed),))
 
     assert [row["kind"] for row in riders.told(rider)] == ["alert"] * is_told
+
+
+@pytest.mark.usefixtures("timetable")
+@pytest.mark.parametrize(
+    "favorite",
+    [
+        {"stop_id": "P1"},
+        {"stop_id": "S"},
+        {"stop_id": "P1", "to_stop_id": "Y"},
+        {"stop_id": "S", "to_stop_id": "Y"},
+        {"route_id": "T1", "stop_id": "Y", "to_stop_id": "P1"},
+        {"stop_id": "Y", "to_stop_id": "S"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("where", ["P1", "S"])
+def test_an_alert_at_a_platform_or_its_station_concerns_who_starts_or_ends_there(
+    riders, match, happens, where, favorite
+):
+    rider, elsewhere = riders.one(favorite), riders.one({"stop_id": "X"})
+
+    match(alerts=(happens.alert({"stop_id": where}),))
+
+    assert [row["kind"] for row in riders.told(rider)] == ["alert"]
+    assert riders.told(elsewhere) == []
+
+
+@pytest.mark.parametrize("text", [r"a \u0000 b", "a\0b", "a\ud800b", '"\\'], ids=ascii)
+def test_no_text_of_an_alert_stops_the_others(riders, match, happens, now, text):
+    rider, other = riders.one(LINE), riders.one({"route_id": "T2"})
+    odd = happens.alert(LINE, header={"en": text})
+
+    match(happens.late(now, route_id="T2"), alerts=(odd,))
+
+    (row,) = riders.told(rider)
+    assert row["alert"]["title"] == text.replace("\0", "").replace("\ud800", "?")
+    assert len(riders.told(other)) == 1
+
+
+@pytest.mark.parametrize("at", [2**45, 2**62])
+def test_an_impossible_time_stops_no_other_delay(riders, match, happens, now, at):
+    rider, other = riders.one(LINE), riders.one({"route_id": "T2"})
+
+    match(happens.late(now, expected_at=at), happens.late(now, route_id="T2"))
+
+    assert riders.told(rider) == []
+    assert len(riders.told(other)) == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "times"), [("expired", 2), ("failed", 2), ("sent", 1), ("new", 1)]
+)
+def test_what_ended_unsent_was_not_told(riders, match, happens, now, state, times):
+    rider = riders.one(LINE)
+    match(happens.late(now))
+    # As the sender leaves it: what ended unsent gives its key free.
+    riders.owner.execute(
+        "update app.notifications set state = %(state)s, collapse_id = case "
+        "when %(state)s in ('expired', 'failed') then 'unsent' else collapse_id end",
+        {"state": state},
+    )
+    later = now + timedelta(minutes=2)
+
+    match(happens.late(later, trip_id="trip-2"), now=later)
+
+    assert len(riders.told(rider)) == times
+
+
+def test_a_trip_that_can_still_be_caught_is_told_before_a_worse_one_that_leaves(
+    riders, match, happens, now
+):
+    rider = riders.one(LINE)
+    leaves = int((now + timedelta(seconds=5)).timestamp())
+
+    match(
+        happens.late(now),
+        happens.late(now, trip_id="leaves", delay_s=1200, expected_at=leaves),
+    )
+
+    assert [row["trip_id"] for row in riders.told(rider)] == ["trip-1"]
+
+
+def test_another_day_of_the_line_hides_no_delay_of_today(riders, match, happens, now):
+    rider = riders.one({**LINE, "weekdays": 1})  # Mondays
+    tomorrow = int((now + timedelta(days=1, minutes=30)).timestamp())
+
+    match(
+        happens.late(now),
+        happens.late(
+            now, trip_id="x", service_date="20260616", delay_s=660, expected_at=tomorrow
+        ),
+    )
+
+    assert [row["trip_id"] for row in riders.told(rider)] == ["trip-1"]
 
 
 @pytest.mark.parametrize(
