@@ -22,8 +22,9 @@ NO_CAUSE = ("", "UNKNOWN_CAUSE", "OTHER_CAUSE")
 class Disruptions:
     """Rows as columns. All times are epoch seconds of the service clock.
 
-    ``from_at`` to ``to_at`` is when a rider is concerned: from the planned to the
-    expected time of a late vehicle. ``alert``: index in ``alerts``, -1 for none; of a
+    ``to_at`` ends the time in which a rider is concerned: a vehicle's expected time; it
+    begins ``delay_s`` before. Of alerts, which come first, ``alerts_from_at`` says when
+    it begins. ``alert``: index in ``alerts``, -1 for none; of a
     delay it is the alert that explains it, where alerts were added before.
     ``skipped``: rows with a service date that is none, or too far from now.
     """
@@ -35,10 +36,10 @@ class Disruptions:
     service_date: list[str] = field(default_factory=list)
     delay_s: list[int] = field(default_factory=list)
     expected_at: list[int | None] = field(default_factory=list)
-    from_at: list[int] = field(default_factory=list)
     to_at: list[int] = field(default_factory=list)
     published_at: list[float] = field(default_factory=list)
     alert: list[int] = field(default_factory=list)
+    alerts_from_at: list[int] = field(default_factory=list)
     alerts: list[str] = field(default_factory=list)
     skipped: int = 0
     _explained: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -74,9 +75,6 @@ class Disruptions:
         for name in _AS_GIVEN:
             getattr(self, name).extend(rows[name])
         self.to_at.extend(to_at)
-        self.from_at.extend(
-            at - delay_s for at, delay_s in zip(to_at, rows["delay_s"], strict=True)
-        )
         self.alert.extend(
             (self._explanation(*line) for line in lines)
             if self._explained
@@ -96,11 +94,10 @@ class Disruptions:
         now_s = int(now.timestamp())
         for row, at in expected_at.items():
             self.expected_at[row] = self.to_at[row] = at
-            self.from_at[row] = at - self.delay_s[row]
         left = {row for row, at in expected_at.items() if at <= now_s}
         if left:
             stays = [row not in left for row in range(len(self))]
-            for name in (*_AS_GIVEN, "from_at", "to_at", "alert"):
+            for name in (*_AS_GIVEN, "to_at", "alert"):
                 setattr(self, name, list(compress(getattr(self, name), stays)))
 
     def _explanation(self, route_id: str, trip_id: str) -> int:
@@ -112,7 +109,8 @@ class Disruptions:
         self, alerts: Iterable[Alert], matching: Matching, now: datetime
     ) -> None:
         """Service alerts that hold within the policy's lead, for each line, stop and
-        trip that they name; one that names none of these concerns nobody.
+        trip that they name; one that names none of these concerns nobody. To be added
+        before the delays that they explain.
         """
         now_s = int(now.timestamp())
         until_s = now_s + matching.alert_lead_s
@@ -132,7 +130,7 @@ class Disruptions:
                 self.service_date.append(date)
                 self.delay_s.append(0)
                 self.expected_at.append(None)
-                self.from_at.append(held[0])
+                self.alerts_from_at.append(held[0])
                 self.to_at.append(held[1])
                 self.published_at.append(float(now_s))
                 self.alert.append(len(self.alerts))

@@ -8,6 +8,8 @@ of the table holds even if two matchers meet.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain, groupby
+from operator import sub
 
 from worker.clients.postgres import Connection
 from worker.notifications import planned
@@ -50,29 +52,29 @@ def insert_notifications(
     db.execute(
         PREPARE, {"lock": _LOCK, "work_mem": f"{policy.matching.work_mem_mib}MB"}
     )
-    dates = {date: service_day(date) for date in set(disruptions.service_date)}
-    days = {date: day for date, day in dates.items() if day is not None}
-    windows = around(days.values())
-    numbers = {date: number for number, date in enumerate(days, 1)}
+    rows = disruptions
+    days = [day for day in map(service_day, set(rows.service_date)) if day is not None]
+    windows = around(days)
     row = db.execute(
         statement(timetable=timetable).encode(),
         {
-            "days": [day.day for day in days.values()],
             "starts": [day.starts_at for day in windows],
             "weekdays": [day.weekday for day in windows],
-            "kind": _texts(disruptions.kind),
-            "route_id": _texts(disruptions.route_id),
-            "stop_id": _texts(disruptions.stop_id),
-            "trip_id": _texts(disruptions.trip_id),
-            "day": _same_numbers([numbers[date] for date in disruptions.service_date]),
-            "delay_s": _same_numbers(disruptions.delay_s),
-            "expected_at": _numbers([at or 0 for at in disruptions.expected_at]),
-            "from_at": _numbers(disruptions.from_at),
-            "to_at": _numbers(disruptions.to_at),
-            "opens_at": min(disruptions.from_at),
-            "closes_at": max(disruptions.to_at),
-            "published_at": _same_numbers(disruptions.published_at),
-            "alert": _same_numbers(disruptions.alert),
+            "kind": _texts(rows.kind),
+            "route_id": _texts(rows.route_id),
+            "stop_id": _texts(rows.stop_id),
+            "trip_id": _texts(rows.trip_id),
+            "delay_s": _few_numbers(rows.delay_s),
+            "to_at": _numbers(rows.to_at),
+            "alerts_from_at": rows.alerts_from_at,
+            "opens_at": min(
+                chain(rows.alerts_from_at, map(sub, rows.to_at, rows.delay_s))
+            ),
+            "closes_at": max(rows.to_at),
+            **_runs("dates", rows.service_date),
+            **_runs("timed", [at is not None for at in rows.expected_at]),
+            **_runs("alert", rows.alert),
+            **_runs("published", rows.published_at),
             "separator": _SEPARATOR,
             "alerts": disruptions.alerts,
             "buckets": list(policy.realtime.delay_buckets_s),
@@ -97,10 +99,24 @@ def _numbers(column: Sequence[float]) -> str:
     return "{" + str(column)[1:-1] + "}"
 
 
-def _same_numbers(column: Sequence[float]) -> str:
+def _few_numbers(column: Sequence[int]) -> str:
     """``_numbers`` of a column with few different ones: each is written once."""
-    written = {number: repr(number) for number in set(column)}
+    written = {number: str(number) for number in set(column)}
     return "{" + ",".join(map(written.__getitem__, column)) + "}"
+
+
+def _runs(name: str, column: Sequence[object]) -> dict[str, list[object]]:
+    """A column in which many rows on end say the same: ``name`` holds what they say,
+    ``name_from`` the number of the first row that says it, counted from 1.
+    """
+    values: list[object] = []
+    first: list[object] = []
+    row = 1
+    for value, run in groupby(column):
+        values.append(value)
+        first.append(row)
+        row += len(list(run))
+    return {name: values, f"{name}_from": first}
 
 
 def _texts(column: Sequence[str]) -> str:

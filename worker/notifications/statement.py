@@ -24,7 +24,8 @@ _WITH_TIMETABLE = {
     select s.n, c.stop_id, extract(epoch from c.departs_at)::bigint as at
     from odd s
     cross join lateral gtfs.trip_calls(
-        s.trip_id, (%(days)s::date[])[(%(day)s::int[])[s.n]]
+        s.trip_id,
+        (%(dates)s::date[])[width_bucket(s.n, %(dates_from)s::bigint[])]
     ) c
     where s.kind in ('canceled', 'replaced') and s.stop_id = ''
         and s.trip_id <> ''""",
@@ -71,16 +72,17 @@ select
 
 _STATEMENT = """
 with said as materialized (
-    select s.*
+    -- Alerts come first, and say since when they hold.
+    select
+        s.*,
+        coalesce((%(alerts_from_at)s::bigint[])[s.n], s.to_at - s.delay_s) as from_at
     from unnest(
         string_to_array(%(kind)s, %(separator)s),
         string_to_array(%(route_id)s, %(separator)s),
         string_to_array(%(stop_id)s, %(separator)s),
         string_to_array(%(trip_id)s, %(separator)s), %(delay_s)s::int[],
-        %(from_at)s::bigint[], %(to_at)s::bigint[]
-    ) with ordinality as s (
-        kind, route_id, stop_id, trip_id, delay_s, from_at, to_at, n
-    )
+        %(to_at)s::bigint[]
+    ) with ordinality as s (kind, route_id, stop_id, trip_id, delay_s, to_at, n)
     where s.to_at is not null
 ),
 -- What is no delay: few.
@@ -128,17 +130,12 @@ place as materialized (
     join platform s on s.parent_station = o.stop_id
     where o.trip_id is null
 ),
--- One row a disruption: where and when it begins to matter.
-whole as not materialized (
-    select
-        n, kind, route_id, trip_id, delay_s, stop_id, null::bigint as at, from_at, to_at
-    from said
-    where kind = 'delay'
-    union all
+-- Where and when what is no delay begins to matter.
+whole as materialized (
     select
         s.n, s.kind, s.route_id, s.trip_id, s.delay_s,
-        coalesce(c.stop_id, s.stop_id), c.at, coalesce(c.at, s.from_at),
-        coalesce(c.at, s.to_at)
+        coalesce(c.stop_id, s.stop_id) as stop_id, c.at,
+        coalesce(c.at, s.from_at) as from_at, coalesce(c.at, s.to_at) as to_at
     from odd s
     left join (select distinct on (n) * from call order by n, at) c using (n)
     -- What would be over by now is told no more.
@@ -147,7 +144,8 @@ whole as not materialized (
 -- One row a disruption and stop, where somebody waits.
 at_stop as materialized (
     select
-        n, kind, route_id, trip_id, delay_s, stop_id, null::bigint as at, from_at, to_at
+        n, kind, route_id, trip_id, delay_s, stop_id,
+        case when kind = 'delay' then to_at end as at, from_at, to_at
     from said
     where stop_id in (select place from place)
     union all
@@ -173,19 +171,21 @@ alert_at as materialized (
 -- whom any of it concerns.
 line as materialized (
     select
-        w.n, w.kind, w.route_id, w.trip_id, w.delay_s, w.stop_id, w.at, worst.from_at,
-        worst.to_at
-    from whole w
+        s.n, s.kind, s.route_id, s.trip_id, s.delay_s, s.stop_id, s.to_at as at,
+        worst.from_at, worst.to_at
+    from said s
     join (
         select
             max(delay_s::bigint << 32 | n) & 4294967295 as n,
             min(from_at) as from_at, max(to_at) as to_at
-        from whole
-        where route_id in (
+        from said
+        where kind = 'delay' and route_id in (
             select route_id from open where stop_id is null and trip_id is null
         )
-        group by route_id, from_at / 900, kind, case when kind <> 'delay' then n end
+        group by route_id, from_at / 900
     ) worst using (n)
+    union all
+    select * from whole
 ),
 at_place as materialized (
     select {said}, f.user_id, f.to_stop_id
@@ -226,25 +226,42 @@ candidate as (
     from at_place p
     join way using (trip_id, stop_id, to_stop_id)
     union all
-    -- Of a way both ends matter.
     select {said}, f.user_id, false
     from alert_at p
-    join open f on f.stop_id = p.name or (f.to_stop_id = p.name and p.trip_id = '')
+    join open f on f.stop_id = p.name
     where f.trip_id is null and (f.to_stop_id is null or p.trip_id = '')
         and (f.route_id is null or p.route_id in ('', f.route_id)) and {wanted}
+    union all
+    -- Where a way ends matters as well.
+    select {said}, f.user_id, false
+    from alert_at p
+    join open f on f.to_stop_id = p.name
+    where f.trip_id is null and p.trip_id = ''
+        and (f.route_id is null or p.route_id in ('', f.route_id)) and {wanted}
+    union all
+    select {said}, f.user_id, true
+    from (select *, to_at as at from said where kind = 'delay') p
+    join open f on f.trip_id = p.trip_id
+    where (f.stop_id is null or f.stop_id = p.stop_id) and {wanted}
     union all
     select {said}, f.user_id, true
     from whole p
     join open f on f.trip_id = p.trip_id
-    where (f.stop_id is null or f.stop_id = p.stop_id or p.kind <> 'delay')
-        and {wanted}
+    where {wanted}
 ),
 told as (
     select
-        c.*, (%(days)s::date[])[(%(day)s::int[])[c.n]] as service_date,
-        nullif(coalesce(c.at, (%(expected_at)s::bigint[])[c.n]), 0) as expected_at,
-        (%(alert)s::int[])[c.n] as alert,
-        (%(published_at)s::double precision[])[c.n] as published_at
+        c.*, (%(dates)s::date[])[width_bucket(n, %(dates_from)s::bigint[])]
+            as service_date,
+        case
+            when kind <> 'delay' or (%(timed)s::boolean[])[
+                width_bucket(n, %(timed_from)s::bigint[])
+            ] then at
+        end as expected_at,
+        (%(alert)s::int[])[width_bucket(n, %(alert_from)s::bigint[])] as alert,
+        (%(published)s::double precision[])[
+            width_bucket(n, %(published_from)s::bigint[])
+        ] as published_at
     from candidate c
 ),
 about as (
@@ -291,10 +308,12 @@ fresh as materialized (
     cross join lateral (
         select
             count(*) filter (
-                where n.matched_at > %(real)s - interval '1 hour'
+                where n.device_id = d.id
+                    and n.matched_at > %(real)s - interval '1 hour'
             ) as told,
             bool_or(
-                n.bucket >= o.bucket and (n.collapse_id = i.collapse_id or (
+                n.device_id = d.id and n.bucket >= o.bucket
+                and (n.collapse_id = i.collapse_id or (
                     n.kind = o.kind and n.trip_id = o.trip_id and n.trip_id <> ''
                     and n.kind <> 'alert' and n.service_date = o.service_date
                 ) or (
@@ -305,7 +324,7 @@ fresh as materialized (
                 ))
             ) as known
         from app.notifications n
-        where n.user_id = o.user_id and n.device_id = d.id
+        where n.user_id = o.user_id
             and n.state not in ('expired', 'failed')
             and n.matched_at > %(real)s - %(remembered_s)s * interval '1 second'
     ) h
