@@ -147,12 +147,23 @@ ENDED: LiteralString = """
     null as sent_at, null as arrived_at, '' as token"""
 """A row that ends unsent, as the columns of a Delivery; its outcome is the caller's."""
 
+UNTOLD: LiteralString = "'untold ' || n.id"
+"""The collapse id of a row that ended before its rider could hear of it, so that the
+key told_once is free to tell it again; such a row is never claimed any more. What we
+cannot send, and what gave up, keeps its own: the same again would end alike.
+"""
+
 _GIVE_UP: LiteralString = (
     """
 update app.notifications n
 set state = 'failed',
     outcome = case
         when n.attempts >= %(attempts)s then 'gave up' else 'device gone'
+    end,
+    collapse_id = case
+        when n.attempts >= %(attempts)s then n.collapse_id else """
+    + UNTOLD
+    + """
     end
 from app.devices d
 where n.id = any(%(ids)s) and d.id = n.device_id
@@ -185,7 +196,8 @@ returning
     extract(epoch from n.expires_at)::double precision as expires_at
 """
 
-_MARK: LiteralString = """
+_MARK: LiteralString = (
+    """
 with said as (
     select * from unnest(
         %(id)s::bigint[], %(attempt)s::int[], %(state)s::text[], %(outcome)s::text[],
@@ -202,9 +214,16 @@ marked as (
     set state = s.state, outcome = s.outcome, sent_at = to_timestamp(s.sent_at),
         title = s.title, body = s.body,
         due_at = to_timestamp(%(now)s + s.again_in_s),
-        attempts = n.attempts - s.unsent::int
-    from said s
-    where n.id = s.id and n.state <> 'sent'
+        attempts = n.attempts - s.unsent::int,
+        collapse_id = case
+            when s.state = 'failed' and d.registered_at <= to_timestamp(s.dead_since)
+            then """
+    + UNTOLD
+    + """
+            else n.collapse_id
+        end
+    from said s, app.devices d
+    where n.id = s.id and d.id = n.device_id and n.state <> 'sent'
         and (s.state = 'sent' or n.state = 'sending' and n.attempts = s.attempt)
 ),
 gone as (
@@ -218,6 +237,7 @@ gone as (
 )
 select count(*) from gone
 """
+)
 
 _DUE: LiteralString = """
 select id from app.notifications

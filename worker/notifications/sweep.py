@@ -9,7 +9,7 @@ from redis import Redis
 
 from worker.clients.postgres import Connection
 from worker.notifications import deliveries, outbox
-from worker.notifications.outbox import ENDED
+from worker.notifications.outbox import ENDED, UNTOLD
 from worker.policy import Policy
 from worker.policy.notifications import Push
 from worker.records import Delivery, Detail
@@ -64,7 +64,9 @@ def forget(db: Connection, *, kept_days: int, limit: int) -> int:
 _EXPIRE: LiteralString = (
     """
 update app.notifications n
-set state = 'expired', outcome = 'expired'
+set state = 'expired', outcome = 'expired', collapse_id = """
+    + UNTOLD
+    + """
 where n.id in (
     select id from app.notifications
     where state in ('new', 'sending') and due_at <= to_timestamp(%(now)s)
