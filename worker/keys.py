@@ -94,6 +94,7 @@ def breaker_probe(name: str) -> str:
 
 
 APNS_PAUSED = "apns:paused"
+APNS_MISTAKES = "apns:mistakes"
 
 
 def apns_vouched(name: str) -> str:
@@ -279,6 +280,14 @@ KEYS: tuple[Key, ...] = (
         writer="apns_worker",
         reader="apns_worker, status",
         holds="why no sender speaks to Apple",
+    ),
+    Key(
+        pattern=APNS_MISTAKES,
+        type="string",
+        ttl="recording.reader_grace_s after the last",
+        writer="apns_worker",
+        reader="gauges, status",
+        holds="how many pushes Apple did not take as we made them",
     ),
     Key(
         pattern="apns:vouched:{address}/{topic}",

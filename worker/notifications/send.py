@@ -11,17 +11,15 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import cast
 
 from redis import Redis
 
-from worker import keys
 from worker.clients import token
 from worker.clients.apns import Apns, Notice, Said
 from worker.clients.postgres import Connection
 from worker.clients.token import SigningKey
 from worker.errors import PermanentError, TransientError
-from worker.notifications import deliveries, names, outbox, outcomes
+from worker.notifications import deliveries, names, outbox, outcomes, standing
 from worker.notifications.outbox import Claimed, Mark
 from worker.notifications.outcomes import Verdict
 from worker.notifications.payload import Text, payload_of, text_of
@@ -48,9 +46,9 @@ class Sender:
         Raises PermanentError when the configuration is at fault: all senders then
         rest for ``push.paused_s`` and the rows wait.
         """
-        paused = self.redis.get(keys.APNS_PAUSED)
+        paused = standing.paused(self.redis)
         if paused is not None:
-            return Detail(paused=cast(bytes, paused).decode())
+            return Detail(paused=paused)
         now = time.time()
         with self.postgres("sender") as db:
             given_up = outbox.give_up(db, ids, push=self.policy.push, now=now)
@@ -68,7 +66,7 @@ class Sender:
         except (TransientError, PermanentError) as error:
             self._settle(claimed, texts, said, self._judged(said))
             if isinstance(error, PermanentError):
-                self._pause(str(error))
+                standing.pause(self.redis, self.policy, str(error))
             raise
         except BaseException:
             # Out of time: what Apple has answered must not be sent again.
@@ -150,9 +148,7 @@ class Sender:
             [_delivery(each, final[each.id]) for each in claimed if each.id in final],
         )
         counts = Counter(mark.outcome for mark in marks)
-        if Verdict.SENT in judged:
-            vouched = keys.apns_vouched(self.apns.name)
-            self.redis.set(vouched, 1, ex=self.policy.push.token_life_s)
+        standing.note(self.redis, self.policy, self.apns.name, judged)
         if dead:
             counts["devices_disabled"] = dead
         return counts
@@ -163,7 +159,7 @@ class Sender:
         a deploy that changed one would lose every rider at once.
         """
         doubted = outcomes.is_doubtful(said, self.policy.push) and not (
-            self.redis.exists(keys.apns_vouched(self.apns.name))
+            standing.is_vouched(self.redis, self.apns.name)
         )
         return outcomes.verdicts(said, doubted=doubted)
 
@@ -224,7 +220,7 @@ class Sender:
                     "none was disabled",
                     "APNS_TOPIC and APNS_BASE_URL",
                 )
-            self._pause(reason)
+            standing.pause(self.redis, self.policy, reason)
             raise PermanentError(f"{reason}; check {check}")
         bugs = by_verdict.get(Verdict.BUG, [])
         if bugs:
@@ -232,9 +228,6 @@ class Sender:
                 f"APNs does not take what we send: {bugs[0].status} {bugs[0].reason} "
                 f"({len(bugs)} of {len(said)} notifications failed)"
             )
-
-    def _pause(self, reason: str) -> None:
-        self.redis.set(keys.APNS_PAUSED, reason[:200], ex=self.policy.push.paused_s)
 
 
 def _delivery(claimed: Claimed, mark: Mark) -> Delivery:

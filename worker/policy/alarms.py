@@ -95,7 +95,34 @@ ALARMS: dict[str, Alarm] = {
             kind="page",
             action="Run `python -m worker dead`: it names what Apple refuses.",
             reason=(
-                "Senders rest while Apple refuses the provider, and rows end in 10 min."
+                "Senders rest while Apple refuses the provider or knows none of the "
+                "phones, and rows end in 10 min."
+            ),
+        ),
+        Alarm(
+            name="pushes_are_wrong",
+            sample="mistakes",
+            label="apns_worker",
+            threshold=0.0,
+            sustain_s=0,
+            kind="page",
+            action="Run `python -m worker dead`: it names what Apple does not take.",
+            reason=(
+                "Apple does not take what we made, nor will it the next time: those "
+                "riders hear nothing until a deploy."
+            ),
+        ),
+        Alarm(
+            name="matching_has_stopped",
+            sample="success_age_s",
+            label="alert_matcher",
+            threshold=300.0,
+            sustain_s=0,
+            kind="page",
+            action="Run `python -m worker match --once`; it prints what is wrong.",
+            reason=(
+                "The next tick heals one that failed; two of 2 min and a minute to run "
+                "without success are no accident, and nobody is told of anything."
             ),
         ),
         Alarm(

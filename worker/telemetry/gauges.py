@@ -43,9 +43,14 @@ def of_tasks(redis: Redis, policy: Policy, *, now: float) -> list[Sample]:
 
 
 def of_pushes(redis: Redis, *, now: float) -> list[Sample]:
-    """1 while all senders rest, because Apple refuses the provider; else 0."""
-    paused = redis.get(keys.APNS_PAUSED) is not None
-    return [sample(now, "paused", "apns_worker", paused)]
+    """1 while all senders rest, because Apple refuses the provider, else 0; and how
+    many pushes failed of late by our own mistake.
+    """
+    paused, mistakes = redis.mget([keys.APNS_PAUSED, keys.APNS_MISTAKES])
+    return [
+        sample(now, "paused", "apns_worker", paused is not None),
+        sample(now, "mistakes", "apns_worker", int(mistakes or 0)),
+    ]
 
 
 def of_processes(

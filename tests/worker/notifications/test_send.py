@@ -330,7 +330,7 @@ def test_a_refused_provider_stops_all_senders_and_loses_nothing(
 
 def test_senders_that_rest_raise_an_alarm(redis):
     alarm, now = POLICY.alarms["pushes_are_refused"], time.time()
-    seen = {"quiet": gauges.of_pushes(redis, now=now) * 3}
+    seen = {"quiet": gauges.of_pushes(redis, now=now)}
     redis.set(keys.APNS_PAUSED, "APNs refuses this provider", ex=60)
     seen["firing"] = [
         gauges.of_pushes(redis, now=now - ago_s)[0] for ago_s in (45, 30, 15, 0)
@@ -357,14 +357,25 @@ def test_an_expired_provider_token_is_renewed_once(
     assert reasons == ["ExpiredProviderToken"] + [""] * 5
 
 
-def test_a_mistake_of_ours_fails_and_is_said(sender, waiting, riders, apple):
-    ids = waiting(2)
+def test_a_mistake_of_ours_fails_and_raises_an_alarm(
+    sender, waiting, riders, apple, redis
+):
+    alarm, ids = POLICY.alarms["pushes_are_wrong"], waiting(2)
+
+    def rings():
+        now = time.time()
+        return alarm.state(gauges.of_pushes(redis, now=now), now=now)
+
+    before = rings()
     refuse(apple, 413, "PayloadTooLarge")
 
     with pytest.raises(PermanentError, match="PayloadTooLarge"):
         sender.send(ids)
 
     assert states(riders) == {("failed", "PayloadTooLarge"): 2}
+    assert [before, rings()] == ["quiet", "firing"]
+    assert redis.get(keys.APNS_MISTAKES) == b"2"
+    assert 0 < redis.ttl(keys.APNS_MISTAKES) <= POLICY.recording.reader_grace_s
 
 
 @pytest.mark.parametrize("kind", ["goaway", "cut"])

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from worker import keys
 from worker.notifications import deliveries
 from worker.operate import health, status
 from worker.policy import POLICY
@@ -98,6 +99,13 @@ def test_a_firing_alarm_says_the_first_thing_to_do(at_work):
 
     assert not check.ok
     assert check.fix == POLICY.alarms["critical_waits"].action
+
+
+@pytest.mark.parametrize(("ago_s", "ok"), [(250, True), (310, False)])
+def test_a_matcher_that_fails_at_every_tick_raises_an_alarm(at_work, ago_s, ok):
+    at_work.set(keys.last_success("alert_matcher"), time.time() - ago_s)
+
+    assert found(at_work)["alarm_matching_has_stopped"].ok is ok
 
 
 @pytest.mark.parametrize(("age_s", "ok"), [(60, False), (2 * 86_400, True)])
