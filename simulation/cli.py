@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from simulation.chosen import Level, chosen
-from simulation.kept import CALIBRATION, kept
 from simulation.runs import Run, load_run, write_run
 from simulation.scenarios import scenario
 from worker.errors import UsageError
@@ -36,7 +35,7 @@ Settings = Annotated[
 Seed = Annotated[int, typer.Option(help="Names every random stream.")]
 Source = Annotated[
     Path | None,
-    typer.Option("--calibration", help="Run folder to calibrate on; else a kept one."),
+    typer.Option("--calibration", help="Run folder to calibrate on; else the kept."),
 ]
 Noisy = Annotated[
     bool, typer.Option("--noisy", help="Take noisy runs too; they decide nothing.")
@@ -86,6 +85,7 @@ def run(
             "settings": settings,
             "source": "model",
             "calibration": source.run,
+            "input": _answering(source),
             "events": [
                 {"published_at": at, "riders": riders}
                 for at, riders in happenings.onsets
@@ -309,10 +309,19 @@ def table(
 
 
 def _calibrated(folder: Path | None, *, noisy: bool) -> "Calibration":
+    if folder is None:
+        from simulation.results import base
+
+        return base(strict=not noisy)
     from simulation.calibration import calibrate
 
-    runs = [load_run(folder)] if folder else kept(CALIBRATION)
-    return calibrate(runs, strict=not noisy)
+    return calibrate(load_run(folder), strict=not noisy)
+
+
+def _answering(calibration: "Calibration") -> dict[str, float]:
+    """How long Apple takes to answer in a modelled run, as a load run says it."""
+    rtt_s = calibration.apns_rtt_s
+    return {} if rtt_s is None else {"apns_rtt_ms": rtt_s * 1000}
 
 
 def _policy_named(name: str) -> Policy:

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 
-from simulation.calibration import calibrate
 from simulation.demands import Calibration
 from simulation.hour import deployed, hour, platform, storm_hour
-from simulation.kept import kept
 from simulation.layout import Layout
+from simulation.results import base
 from simulation.steady import require_stable
 from simulation.tables import Floats
 from simulation.workload import stream
@@ -102,7 +101,7 @@ def simulate(
         raise UsageError(f"--hours {hours}: an interval needs at least 2 hours")
     if users < 1:
         raise UsageError(f"--users {users}: somebody must be told")
-    source = calibration or calibrate(kept("calibration"))
+    source = calibration or base(strict=True)
     require_stable(source, Layout.of(policy))
     here = deployed(source)
     pieces = min(PIECES, hours)

@@ -88,16 +88,20 @@ def deployed(
     calibration: Calibration, beliefs: Mapping[str, float] | None = None
 ) -> Calibration:
     """The calibration as it holds on the platform: pushes travel to Apple and back,
-    and the timetable is all of New South Wales, however small the run's was.
+    not to the run's stand-in, and the timetable is all of New South Wales, however
+    small the run's was. Deployed once more it is the same.
     """
     beliefs = believed() if beliefs is None else beliefs
     push = calibration.demands[PUSH]
-    rtt_s = beliefs["apns_rtt_s"]
-    away = replace(push, io_s=tuple(io_s + rtt_s for io_s in push.io_s))
+    near_s, far_s = calibration.apns_rtt_s or 0.0, beliefs["apns_rtt_s"]
+    away = replace(
+        push, io_s=tuple(max(0.0, io_s - near_s) + far_s for io_s in push.io_s)
+    )
     sync = max(
         calibration.demands[SYNC], assumed_sync(beliefs), key=TaskDemand.service_s
     )
-    return replace(calibration, demands={**calibration.demands, PUSH: away, SYNC: sync})
+    demands = {**calibration.demands, PUSH: away, SYNC: sync}
+    return replace(calibration, demands=demands, apns_rtt_s=far_s)
 
 
 def platform(calibration: Calibration, policy: Policy = POLICY) -> Machine:

@@ -8,14 +8,13 @@ is noticed.
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from simulation.assumptions import ASSUMPTIONS
 from simulation.calibration import calibrate
 from simulation.capacity import limits
-from simulation.demands import PUSH, Calibration
+from simulation.demands import Calibration
 from simulation.hour import deployed, platform
 from simulation.kept import FULL, kept
 from simulation.layout import Layout
@@ -43,15 +42,11 @@ def found() -> dict[str, Any]:
     return document
 
 
-def base() -> Calibration:
-    """The kept runs that everything here is derived from, as if their stand-in for
-    Apple had answered at once: how far Apple is, is an assumption of its own.
+def base(*, strict: bool = False) -> Calibration:
+    """The kept runs that everything is derived from where nobody names others, as they
+    were measured: what differs on the platform, ``deployed`` says.
     """
-    calibration = calibrate(kept("calibration", FULL), strict=False)
-    rtt_s = calibration.apns_rtt_s or 0.0
-    push = calibration.demands[PUSH]
-    near = replace(push, io_s=tuple(max(0.0, io_s - rtt_s) for io_s in push.io_s))
-    return replace(calibration, demands={**calibration.demands, PUSH: near})
+    return calibrate(kept("calibration", FULL), strict=strict)
 
 
 def fingerprint(calibration: Calibration, policy: Policy = POLICY) -> dict[str, str]:
