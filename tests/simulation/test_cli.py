@@ -78,9 +78,7 @@ def test_two_policies_are_compared_on_the_same_hours(make_run):
 
 
 def test_a_model_run_says_how_far_its_apple_was(tmp_path):
-    done = simulation(
-        "run", "disruption", "--users", 500, "--minutes", 1, "--out", tmp_path, "--json"
-    )
+    done = simulation("run", "disruption", "--users", 500, "--out", tmp_path, "--json")
 
     assert done.returncode == 0, done.stderr
     (about,) = (json.loads(path.read_text()) for path in tmp_path.glob("*/run.json"))
