@@ -5,7 +5,7 @@ https://developer.apple.com/documentation/usernotifications/generating-a-remote-
 
 import json
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from worker.notifications.disruptions import NO_CAUSE
 from worker.notifications.names import Names
@@ -81,7 +81,8 @@ def _late(claimed: Claimed, line: str, stop: str) -> tuple[str, str]:
     at = f" at {stop}" if stop else ""
     if claimed.expected_at is None:
         return title, f"Services{at} are running late."
-    planned = claimed.expected_at - timedelta(seconds=claimed.delay_s)
+    # A database that answers in Sydney's time would have the clock's hours subtracted.
+    planned = claimed.expected_at.astimezone(UTC) - timedelta(seconds=claimed.delay_s)
     return (
         title,
         f"The {_clock(planned)}{at} is now expected at {_clock(claimed.expected_at)}.",

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -107,6 +108,17 @@ def test_a_rider_reads_line_stop_and_times_in_sydney(changed, title, body):
     text = text_of(claimed(**changed), NAMES, POLICY.push)
 
     assert text == Text(title=title, body=body)
+
+
+@pytest.mark.parametrize("zone", [UTC, ZoneInfo("Australia/Sydney")], ids=str)
+def test_a_delay_over_the_end_of_summer_time_is_planned_when_it_was(zone):
+    # 3:00 becomes 2:00: half an hour before the second 2:10 it was 2:40.
+    at = datetime(2026, 4, 4, 16, 10, tzinfo=UTC).astimezone(zone)
+
+    text = text_of(claimed(expected_at=at, delay_s=1800), NAMES, POLICY.push)
+
+    assert text.body.startswith("The 02:40 at Central")
+    assert text.body.endswith("now expected at 02:10.")
 
 
 def test_a_novel_of_a_stop_name_leaves_room_for_the_times():
