@@ -1,5 +1,6 @@
 """What the worker's rooms are handed: clients of the session's servers."""
 
+import socket
 from collections.abc import Iterator
 
 import httpx
@@ -31,3 +32,22 @@ def apple(world) -> Iterator[httpx.Client]:
         client.post("/reset").raise_for_status()
         yield client
         client.post("/reset").raise_for_status()
+
+
+@pytest.fixture
+def deaf() -> Iterator[tuple[str, int]]:
+    """The address of one whose queue is full: it swallows packets, as a firewall."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        held = []
+        while True:
+            held.append(socket.socket())
+            held[-1].settimeout(0.2)
+            try:
+                held[-1].connect(server.getsockname())
+            except TimeoutError:
+                break
+        yield server.getsockname()
+        for each in held:
+            each.close()

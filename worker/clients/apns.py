@@ -5,7 +5,6 @@ https://developer.apple.com/documentation/usernotifications/sending-notification
 
 import json
 import os
-import socket
 import ssl
 import time
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from worker.clients import tls
 from worker.clients.frames import literals
 from worker.clients.http2 import Answer, Connection, Request
 from worker.errors import PermanentError, TransientError
@@ -134,11 +134,12 @@ class Apns:
     def _connected(self) -> ssl.SSLSocket:
         host, port = self._address
         try:
-            plain = socket.create_connection(
-                self._address, timeout=self._push.connect_timeout_s
+            encrypted = tls.connect(
+                host,
+                port,
+                _trusting(self._ca_file),
+                within_s=self._push.connect_timeout_s,
             )
-            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            encrypted = _tls(self._ca_file).wrap_socket(plain, server_hostname=host)
         except ssl.SSLCertVerificationError as error:
             raise PermanentError(
                 f"{host}:{port} shows a certificate that is not trusted: "
@@ -189,7 +190,7 @@ def _kept(
 
 
 @lru_cache(maxsize=1)
-def _tls(ca_file: Path | None) -> ssl.SSLContext:
+def _trusting(ca_file: Path | None) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=ca_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["h2"])

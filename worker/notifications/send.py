@@ -18,7 +18,7 @@ from worker.clients import token
 from worker.clients.apns import Apns, Notice, Said
 from worker.clients.postgres import Connection
 from worker.clients.token import SigningKey
-from worker.errors import PermanentError, TransientError
+from worker.errors import PermanentError
 from worker.notifications import deliveries, names, outbox, outcomes, standing
 from worker.notifications.outbox import Claimed, Mark
 from worker.notifications.outcomes import Verdict
@@ -63,14 +63,12 @@ class Sender:
         said: list[Said | None] = [None] * len(claimed)
         try:
             self._exchange(claimed, texts, said)
-        except (TransientError, PermanentError) as error:
+        except BaseException as error:
+            # When out of time too: what Apple has answered must not be sent again, and
+            # what never left is free at once.
             self._settle(claimed, texts, said, self._judged(said))
             if isinstance(error, PermanentError):
                 standing.pause(self.redis, self.policy, str(error))
-            raise
-        except BaseException:
-            # Out of time: what Apple has answered must not be sent again.
-            self._settle(claimed, texts, said, self._judged(said), unanswered=False)
             raise
         judged = self._judged(said)
         counts = self._settle(claimed, texts, said, judged)
@@ -127,8 +125,6 @@ class Sender:
         texts: list[Text],
         said: list[Said | None],
         judged: list[Verdict | None],
-        *,
-        unanswered: bool = True,
     ) -> Counter[str]:
         """Mark rows and devices, say what became of them; counts by outcome."""
         now = time.time()
@@ -137,7 +133,6 @@ class Sender:
             for each, text, answer, what in zip(
                 claimed, texts, said, judged, strict=True
             )
-            if unanswered or answer is not None
         ]
         with self.postgres("sender") as db:
             dead = outbox.mark(db, marks, now=now)

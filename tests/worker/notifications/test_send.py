@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 
 from loadtests.rig.population import populate
 from worker import keys
@@ -416,6 +417,28 @@ def test_when_apple_cannot_be_reached_the_rows_are_free_at_once(
             key=sender.key,
         ).send(ids)
 
+    assert sender.send(ids) == {"claimed": 3, "sent": 3}
+
+
+def test_a_sender_out_of_time_gives_back_what_never_left(sender, waiting, riders, deaf):
+    ids, (host, port) = waiting(3), deaf
+    away = replace(sender, apns=Apns(f"https://{host}:{port}", "t", None, POLICY.push))
+
+    def out_of_time(signum, frame):
+        raise SoftTimeLimitExceeded
+
+    before = signal.signal(signal.SIGALRM, out_of_time)
+    try:
+        for _ in range(2):
+            signal.setitimer(signal.ITIMER_REAL, 0.5)
+            with pytest.raises(SoftTimeLimitExceeded):
+                away.send(ids)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+    assert states(riders) == {("new", "unsent"): 3}
+    assert {row["attempts"] for row in riders.told()} == {0}
     assert sender.send(ids) == {"claimed": 3, "sent": 3}
 
 
