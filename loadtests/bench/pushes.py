@@ -13,11 +13,13 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from random import Random
 from statistics import median
+
+import jwt
 
 from loadtests.bench.memory import memory_row
 from loadtests.bench.row import Row, medians
@@ -39,11 +41,12 @@ _PAYLOAD = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Target:
-    """A server of pushes: its address, and the certificate to trust."""
+    """A server of pushes: its address, the certificate to trust, a token it takes."""
 
     name: str
     url: str
     certificate: Path
+    token: str = field(default="x" * 200, repr=False)
     folder: Path | None = None  # of nghttpd
 
 
@@ -60,13 +63,12 @@ def rows(up: Rig) -> Iterator[Row]:
 
 def _push(there: Target, name: str, *, batch: int) -> Row:
     """One connection, a batch after the other, as fast as it goes."""
-    apns = _client(there)
-    notices = _notices()
+    apns, some = client(there), notices()
     times = []
     for _ in range(1 + REPEATS):
         began = time.perf_counter()
-        _send(apns, notices, batch)
-        times.append((time.perf_counter() - began) / len(notices) * 1e6)
+        send(there, apns, some, batch)
+        times.append((time.perf_counter() - began) / len(some) * 1e6)
     apns.close()
     return Row(
         name=name,
@@ -79,13 +81,13 @@ def _push(there: Target, name: str, *, batch: int) -> Row:
 
 def _beside_h2load(there: Target, folder: Path) -> Row:
     """Our client and h2load in turn, as many streams each."""
-    apns, notices = _client(there), _notices()
+    apns, some = client(there), notices()
     body = folder / "payload.json"
     body.write_bytes(_PAYLOAD)
     bare_us: list[float] = []
     ours_ms, _ = medians(
         [
-            partial(_send, apns, notices, _DEEP),
+            partial(send, there, apns, some, _DEEP),
             lambda: bare_us.append(_h2load_us(there, body)),
         ],
         repeats=REPEATS,
@@ -93,7 +95,7 @@ def _beside_h2load(there: Target, folder: Path) -> Row:
     apns.close()
     return Row(
         name="push_beside_h2load",
-        value=ours_ms * 1e3 / len(notices),
+        value=ours_ms * 1e3 / len(some),
         unit="us a push",
         repeats=REPEATS,
         target=_OF_H2LOAD,
@@ -122,26 +124,28 @@ def _h2load_us(there: Target, body: Path) -> float:
 
 
 def _some_batches(there: Target) -> None:
-    _send(_client(there), _notices(), _DEEP)
+    send(there, client(there), notices(), _DEEP)
 
 
-def _send(apns: Apns, notices: list[Notice], batch: int) -> None:
+def send(there: Target, apns: Apns, some: list[Notice], batch: int) -> None:
+    """Send all, a batch after the other; RuntimeError when one was not accepted."""
     statuses: Counter[int] = Counter()
-    for first in range(0, len(notices), batch):
-        some = notices[first : first + batch]
-        said: list[Said | None] = [None] * len(some)
-        apns.send(some, "x" * 200, said)
-        statuses.update(each.status for each in said if each is not None)
-    if sum(statuses.values()) - statuses[0] != len(notices):
-        raise RuntimeError(f"the bench's pushes were not answered: {statuses}")
+    for first in range(0, len(some), batch):
+        said: list[Said | None] = [None] * len(some[first : first + batch])
+        apns.send(some[first : first + batch], there.token, said)
+        statuses.update(0 if each is None else each.status for each in said)
+    if statuses != {200: len(some)}:
+        raise RuntimeError(f"the bench's pushes were not accepted: {dict(statuses)}")
 
 
-def _client(there: Target) -> Apns:
+def client(there: Target) -> Apns:
+    """A sender's client of that server."""
     push = replace(POLICY.push, send_budget_s=60.0)  # a slow machine is slow, not wrong
     return Apns(there.url, "au.example.transit", there.certificate, push)
 
 
-def _notices() -> list[Notice]:
+def notices() -> list[Notice]:
+    """What the bench sends."""
     random, now = Random(1), int(time.time())
     return [
         Notice(
@@ -155,14 +159,28 @@ def _notices() -> list[Notice]:
     ]
 
 
+def double(up: Rig) -> Target:
+    """Apple's double, which takes no token but its team's."""
+    there = up.environment
+    return Target(
+        name="double",
+        url=there["APNS_BASE_URL"],
+        certificate=Path(there["APNS_CA_FILE"]),
+        token=jwt.encode(
+            {"iss": there["APNS_TEAM_ID"], "iat": int(time.time())},
+            there["APNS_KEY"],
+            algorithm="ES256",
+            headers={"kid": there["APNS_KEY_ID"]},
+        ),
+    )
+
+
 @contextmanager
 def _apple(up: Rig) -> Iterator[Target]:
     """nghttpd, which costs little itself; without it the double."""
     program = shutil.which("nghttpd")
     if program is None:
-        there = up.environment
-        certificate = Path(there["APNS_CA_FILE"])
-        yield Target(name="double", url=there["APNS_BASE_URL"], certificate=certificate)
+        yield double(up)
         return
     folder = up.folder / "nghttpd"
     device = folder / "3" / "device" / _DEVICE
