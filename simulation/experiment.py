@@ -162,7 +162,7 @@ def _hours(
     seed: int,
 ) -> list[dict[str, float]]:
     layout = Layout.of(policy)
-    machine = platform(calibration)
+    machine = platform(calibration, policy)
     return [
         dict(
             hour(

@@ -105,8 +105,12 @@ def deployed(
 
 
 def platform(calibration: Calibration, policy: Policy = POLICY) -> Machine:
-    """Cores of the services that run the pools, with the measured overheads."""
-    cores = sum(policy.services[name].vcpu for name in policy.pools)
+    """Cores of the services that run the pools, with the measured overheads. A layout
+    whose pools have other names has the cores of the services that run ours.
+    """
+    known = all(name in policy.services for name in policy.pools)
+    pools = policy.pools if known else POLICY.pools
+    cores = sum(policy.services[name].vcpu for name in pools)
     return replace(calibration.machine, v_eff=cores)
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from simulation.demands import POLL, SYNC, assumed_sync
 from simulation.experiment import compare, simulate
+from simulation.layouts import LAYOUTS
 from worker.errors import UsageError
 from worker.policy import POLICY, vary
 
@@ -35,6 +36,20 @@ def test_the_same_hours_decide_what_other_hours_would_blur(calibration):
     assert slower.difference > 0
     # Unpaired, the hours' own spread hides it: that is what pairing takes out.
     assert slower.interval[1] - slower.interval[0] < slower.first
+
+
+def test_cores_of_a_service_are_part_of_the_policy(calibration):
+    starved = vary(POLICY, "services.bg.vcpu", 0.05)
+    starved = vary(starved, "services.rt.vcpu", 0.05)
+    how = {"calibration": calibration, "users": 30_000, "hours": 4, "jobs": 1}
+
+    policies = (starved, POLICY, LAYOUTS["A"].of(starved), LAYOUTS["A"].of(POLICY))
+    slow, quick, slow_in_a, quick_in_a = (simulate(each, **how) for each in policies)
+
+    for less, more in ((slow, quick), (slow_in_a, quick_in_a)):
+        (p95,) = (r for r in compare(less, more) if r.measure == "p95_push_s")
+        assert p95.decided
+        assert p95.difference < -1.0
 
 
 def test_other_hours_are_not_paired(calibration):
