@@ -32,7 +32,18 @@ Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, nothing else
 Settings = Annotated[
     list[str], typer.Option("--set", metavar="PATH=VALUE", help="Vary the policy.")
 ]
-Seed = Annotated[int, typer.Option(help="Names every random stream.")]
+
+
+def _seed(value: int) -> int:
+    """The seed; raises UsageError for what names no stream."""
+    if value < 0:
+        raise UsageError(f"--seed {value}: a seed is a whole number, 0 or more")
+    return value
+
+
+Seed = Annotated[
+    int, typer.Option(callback=_seed, help="Names every random stream, 0 or more.")
+]
 Source = Annotated[
     Path | None,
     typer.Option("--calibration", help="Run folder to calibrate on; else the kept."),

@@ -46,6 +46,19 @@ def test_bad_use_is_one_sentence_and_exit_code_2(arguments, says, make_run):
     assert not done.stdout
 
 
+@pytest.mark.parametrize(
+    "door",
+    [("run", "steady"), ("sweep",), ("compare", "A", "ours"), ("verify",),
+     ("validate",), ("scaling",), ("plan", ".")],
+    ids=lambda door: door[0],
+)  # fmt: skip
+def test_a_negative_seed_names_no_stream(door):
+    done = simulation(*door, "--seed", -1)
+
+    assert done.returncode == 2
+    assert done.stderr == "--seed -1: a seed is a whole number, 0 or more\n"
+
+
 def test_a_model_run_leaves_a_folder_like_a_load_run(make_run, tmp_path):
     base = make_run("base").folder
 
