@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import floor
 from typing import Any, Literal
 
 import numpy as np
@@ -150,14 +151,26 @@ def _judge(
         return "within", "", None
     if low > threshold or high < -threshold:
         return "outside", "", None
-    room = abs(threshold - abs(error))
-    half = (high - low) / 2
-    if room <= 0.05 * threshold:
+    if abs(threshold - abs(error)) <= 0.05 * threshold:
         why = "the error lies at the threshold: no run length decides"
         return "inconclusive", why, None
-    needed = seconds * max(1.0, (half / room) ** 2)
+    needed = floor(seconds * _too_wide(error, errors, threshold) ** 2) + 1.0
     why = f"needs a run of {needed:.0f} s, this one had {seconds:.0f} s"
     return "inconclusive", why, needed
+
+
+def _too_wide(error: float, errors: tuple[float, float], threshold: float) -> float:
+    """How many times too wide the interval is to decide: at the end that reaches
+    furthest beyond its limit. Its width falls with the root of the run's length.
+    """
+    low, high = errors
+    if error > threshold:
+        return (error - low) / (error - threshold)
+    if error < -threshold:
+        return (high - error) / (-threshold - error)
+    return max(
+        (high - error) / (threshold - error), (error - low) / (error + threshold)
+    )
 
 
 def undecided(row: Comparison, reason: str) -> Comparison:
