@@ -91,6 +91,8 @@ def calibrate(runs: Run | Sequence[Run], *, strict: bool = True) -> Calibration:
     cores = [v_eff_of(run) for run in runs]
     known = [v_eff for v_eff in cores if v_eff is not None]
     pushes = [push for run in runs for push in run.records.deliveries]
+    synced = [r for r, given in zip(runs, inputs, strict=True) if given.syncs]
+    others = [r for r, given in zip(runs, inputs, strict=True) if not given.syncs]
     first = Calibration(
         run=name,
         users=max(int(run.about["users"]) for run in runs),
@@ -109,7 +111,8 @@ def calibrate(runs: Run | Sequence[Run], *, strict: bool = True) -> Calibration:
         ),
         arrivals=arrival_shares(attempts, pushes),
         blind=blind_polls(attempts, pushes),
-        memory_mib=_memory(runs),
+        memory_mib=_memory(others or runs),
+        memory_sync_mib=_memory(synced),
         pace=pace(each, demands),
         complaints=tuple(wrong),
         apns_rtt_s=answers.pop(),
@@ -198,12 +201,9 @@ def _sync_before(runs: Sequence[Run]) -> TaskDemand:
 
 
 def _memory(runs: Sequence[Run]) -> dict[str, float]:
-    """Label -> peak of what the gauges saw, the mean over runs: those without a sync
-    where there are such, for a child that has made one stays larger.
-    """
+    """Label -> peak of what the gauges saw, the mean over runs."""
     peaks: dict[str, list[float]] = {}
-    without = [run for run in runs if not Happenings.recorded(run).syncs]
-    for run in without or runs:
+    for run in runs:
         for label, peak in peaks_mib(run.records.samples).items():
             peaks.setdefault(label, []).append(peak)
     return {label: float(np.mean(each)) for label, each in peaks.items()}

@@ -1,7 +1,7 @@
 """What a calibration holds: demands, overheads, cores, and where they come from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -55,8 +55,10 @@ class Calibration:
 
     ``beat_lag_s``: samples of published minus slot. ``arrivals``: shares of a sender's
     time at which its first and last push have arrived. ``memory_mib``: label -> peak of
-    what the run's gauges saw. ``blind``: polls that brought no news though there was
-    some, and polls that could have. ``pace``: how slow the machine was in each window
+    what the gauges saw in runs without a sync, where there are such;
+    ``memory_sync_mib``: in those with one, where there are such, for a child that has
+    made one stays larger. ``blind``: polls that brought no news though there was some,
+    and polls that could have. ``pace``: how slow the machine was in each window
     of the runs, 1 on average: another run may be as slow, or as quick. ``complaints``:
     why the run should not be trusted. ``apns_rtt_s``: how long Apple's stand-in took to
     answer, None where the run does not say.
@@ -69,6 +71,7 @@ class Calibration:
     beat_lag_s: tuple[float, ...]
     arrivals: tuple[float, float]
     memory_mib: Mapping[str, float]
+    memory_sync_mib: Mapping[str, float] = field(default_factory=dict)
     blind: tuple[int, int] = (0, 0)
     pace: tuple[float, ...] = (1.0,)
     complaints: tuple[str, ...] = ()

@@ -13,7 +13,7 @@ from simulation.noise import complaints
 from simulation.prediction import predict
 from simulation.runs import Run
 from simulation.tables import Floats
-from simulation.workload import stream
+from simulation.workload import Happenings, stream
 
 MEMORY_DRAWS = 400
 
@@ -68,10 +68,14 @@ def _memory(calibration: Calibration, run: Run) -> Comparison | None:
 
 def _predicted_mib(calibration: Calibration, run: Run) -> Floats:
     """Each pool's parent, and so many children as the run's policy has, each at the
-    peak of one of those that the calibration saw, drawn again and again; beat.
+    peak of one of those that the calibration saw, drawn again and again; beat. Where
+    the run syncs, of those of a run that did.
     """
+    peaks = calibration.memory_mib
+    if Happenings.recorded(run).syncs:
+        peaks = calibration.memory_sync_mib or peaks
     parts: dict[str, list[float]] = {}
-    for label, peak in calibration.memory_mib.items():
+    for label, peak in peaks.items():
         pool, _, process = label.partition("/")
         place = f"{pool}/child" if process.startswith("child") else label
         parts.setdefault(place, []).append(peak)
@@ -80,7 +84,7 @@ def _predicted_mib(calibration: Calibration, run: Run) -> Floats:
     }
     rng = stream(1, "memory")
     total = np.zeros(MEMORY_DRAWS)
-    for place, peaks in parts.items():
-        many = children.get(place, len(peaks))
-        total += rng.choice(peaks, size=(MEMORY_DRAWS, many)).sum(axis=1)
+    for place, seen in parts.items():
+        many = children.get(place, len(seen))
+        total += rng.choice(seen, size=(MEMORY_DRAWS, many)).sum(axis=1)
     return total

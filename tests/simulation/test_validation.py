@@ -7,6 +7,7 @@ from simulation.calibration import calibrate
 from simulation.demands import POLL, PUSH
 from simulation.validation import validate
 from simulation.workload import Happenings
+from worker.records import Sample
 
 
 @pytest.fixture
@@ -114,3 +115,30 @@ def test_pushes_come_from_the_senders_time(make_run, calibrated):
     )
 
     assert slower["p95_push_s"] > plain["p95_push_s"] + 1.0
+
+
+def test_memory_after_a_sync_comes_from_runs_that_synced(make_run):
+    def gauged(name, child_mib, *, sync, **how):
+        run = make_run(name, duration_s=180.0, **how)
+        sizes = {"bg/parent": 40.0, "bg/child-0": child_mib}
+        at = run.records.started_at + 30
+        samples = [s for s in run.records.samples if s.name != "memory_mib"]
+        samples += [Sample(at=at, name="memory_mib", label=label, value=mib)
+                    for label, mib in sizes.items()]  # fmt: skip
+        happened = [{"kind": "sync", "at": at, "value": 0.0, "duration_s": 0.0}]
+        about = {**run.about, "happened": happened if sync else []}
+        records = replace(run.records, samples=samples)
+        return replace(run, about=about, records=records)
+
+    both = calibrate(
+        [gauged("plain", 60.0, sync=False), gauged("synced", 90.0, sync=True, seed=2)]
+    )
+
+    for sync, child_mib in ((False, 60.0), (True, 90.0)):
+        held = gauged(f"held-{sync}", child_mib, sync=sync, seed=3)
+        (row,) = (
+            row
+            for row in validate(both, held, replications=2)
+            if row.metric == "memory_mib"
+        )
+        assert row.predicted == 40.0 + 3 * child_mib
