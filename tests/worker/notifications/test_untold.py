@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 
@@ -11,21 +12,27 @@ from worker.notifications.outbox import Mark
 from worker.policy import POLICY
 
 
-@pytest.fixture
-def outage(riders, match, happens, database):
-    """An alert that one rider was to hear of, and everything that may end that."""
-    return Outage(riders, match, happens.alert({"route_id": "T1"}), database)
+@pytest.fixture(params=["alert", "delay"])
+def outage(riders, match, happens, database, request):
+    """What one rider was to hear of, and everything that may end that."""
+    now = datetime.now(UTC)
+    late = happens.late(now, service_date=now.strftime("%Y%m%d"))
+    tells = {
+        "alert": partial(match, alerts=(happens.alert({"route_id": "T1"}),), now=now),
+        "delay": partial(match, late, now=now),
+    }
+    return Outage(riders, tells[request.param], database)
 
 
 class Outage:
-    def __init__(self, riders, match, alert, database):
-        self.riders, self.match, self.alert = riders, match, alert
-        self.database, self.user = database, riders.one({"route_id": "T1"})
+    def __init__(self, riders, tell, database):
+        self.riders, self.tell, self.database = riders, tell, database
+        riders.one({"route_id": "T1"})
         self.ids = self.again()
 
     def again(self):
         """The ids of what the matcher tells now."""
-        return self.match(alerts=(self.alert,), now=datetime.now(UTC)).ids
+        return self.tell().ids
 
     def role(self, name):
         return postgres.connect(self.database.url, name, POLICY)
