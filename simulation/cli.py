@@ -287,8 +287,8 @@ def scaling(
     """Try every scaling rule on a simulated year; SCALING.md reads what it leaves."""
     from simulation import results
 
-    if weeks < 1 or hours < 1:
-        raise UsageError("--weeks and --hours are 1 or more")
+    if weeks < 2 or hours < 1:
+        raise UsageError("--weeks is 2 or more, for an interval, and --hours 1 or more")
     begun = time.monotonic()
 
     def step(what: str) -> None:

@@ -182,6 +182,7 @@ def scaling() -> Rows:
             "false alarms a week": f"{score['false_alarms_per_week']:.2f}",
             "late before": f"{score['late_before']:.2%}",
             "late after": f"{score['late_after']:.2%}",
+            "late pushes spared": _between(score["saved"]),
             "late minutes a week": f"{score['violation_minutes_before']:.1f} to "
             f"{score['violation_minutes_after']:.1f}",
             "child hours a week": f"{score['child_hours_per_week']:.1f}",
@@ -194,6 +195,7 @@ def scaling() -> Rows:
 def rules() -> Rows:
     """Each rule's threshold, action and derivation."""
     document = found()
+    tried = f"{min(document['users']):,} to {max(document['users']):,} users"
     return [
         {
             "rule": rule["name"],
@@ -201,7 +203,7 @@ def rules() -> Rows:
             "fires": _fires(rule),
             "action": rule["action"],
             "derivation": rule["derivation"],
-            "valid for": document["valid_for"],
+            "valid for": f"{tried}; {document['valid_for']}",
         }
         for rule in document["rules"]
     ]
@@ -256,8 +258,9 @@ def cheapest() -> Rows:
             "users": f"{row['users']:,}",
             "pushes": f"{row['batch_size']} a message",
             "children": row["children"],
-            "promise": "kept" if row["kept"] else "broken by every number tried",
+            "promise": _PROMISE[row["promise"]],
             "late": f"{row['late']:.2%}",
+            "95 % interval": _between(row["late_interval"]),
             "p95 s": f"{row['p95_s']:.1f}",
             "USD a month": f"{row['usd_per_month']:.2f}",
         }
@@ -265,6 +268,11 @@ def cheapest() -> Rows:
     ]
 
 
+_PROMISE = {
+    "kept": "kept",
+    "undecided": "undecided; kept surely by no number tried",
+    "broken": "broken by every number tried",
+}
 TABLES: Mapping[str, Callable[[], Rows]] = {
     "prices": prices,
     "assumptions": assumptions,
@@ -300,6 +308,10 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _share(value: float | None) -> str:
     return "-" if value is None else f"{value:.0%}"
+
+
+def _between(ends: Sequence[float]) -> str:
+    return f"{ends[0]:.2%} to {ends[1]:.2%}"
 
 
 def _or_dash(value: float | None, form: str) -> str:

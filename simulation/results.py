@@ -20,7 +20,8 @@ from simulation.kept import FULL, kept
 from simulation.layout import Layout
 from simulation.rules import derivation, rules_of, validity
 from simulation.scaling import scores
-from simulation.storms import causes, cheapest, grid, sensitivity, waiting
+from simulation.sizing import cheapest, grid
+from simulation.storms import causes, sensitivity, waiting
 from worker.errors import UsageError
 from worker.policy import POLICY, Policy
 
@@ -110,11 +111,11 @@ def make(
         "causes": [row for users in USERS for row in causes(calibration, users, **how)],
         "sensitivity": sensitivity(calibration, most, **how),
     }
-    step(f"{len(CHILDREN)} numbers of children, in batches and one by one")
-    batched = grid(calibration, GRID_USERS, CHILDREN, seed=seed, jobs=jobs)
-    single = grid(
-        calibration, GRID_USERS[:3], CHILDREN, batch_size=1, seed=seed, jobs=jobs
-    )
+    step(f"{len(CHILDREN)} numbers of children over {weeks} weeks, in batches")
+    spread: dict[str, Any] = {"weeks": weeks, "seed": seed, "jobs": jobs}
+    batched = grid(calibration, GRID_USERS, CHILDREN, **spread)
+    step("the same one by one")
+    single = grid(calibration, GRID_USERS[:3], CHILDREN, batch_size=1, **spread)
     document["grid"] = [*batched, *single]
     document["cheapest"] = [
         {**row, "batches": "batched" if rows is batched else "one by one"}

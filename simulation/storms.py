@@ -5,24 +5,22 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
+import numpy.typing as npt
 
 from simulation import kernel
 from simulation.assumptions import ASSUMPTIONS, believed
-from simulation.cost import lines_of
-from simulation.days import sydney_day
 from simulation.demands import POLL, PUSH, Calibration
 from simulation.hour import SETTLE_S, deployed, platform, storm_hour
 from simulation.layout import Layout
-from simulation.loop import COLD_START_S, first_firing, sender
+from simulation.loop import COLD_START_S, first_firing
 from simulation.rules import rules_of
 from simulation.signals import instants, signals, waiting_at
 from simulation.tables import Floats, Machine, Tables
 from simulation.workload import Happenings, tables_of
-from worker.policy import POLICY, Policy, vary
+from worker.policy import POLICY, Policy
 from worker.policy.objectives import LATE_PUSH_S
 
-STAGES = ("until the poll", "polled", "matched", "queued", "sent")
+STAGES = ("until the poll", "polled", "until matched", "queued", "sent")
 SWINGS = (
     "apns_rtt_s", "storm_alpha", "storm_beta", "pushes_per_user_day",
     "throttled_share", "throttle_round_s", "throttle_s", "sync_io_s", "sync_cpu_s",
@@ -79,23 +77,6 @@ def storms(
     return _told(lived, here, layout, machine, seed)
 
 
-def some_days(
-    calibration: Calibration,
-    users: int,
-    *,
-    policy: Policy = POLICY,
-    days: int = 14,
-    seed: int = 1,
-) -> Told:
-    """Pushes of so many days, week-ends too: what riders are promised is of all."""
-    lived = [
-        sydney_day(number, users, seed=seed, beliefs=believed())
-        for number in range(days)
-    ]
-    here, machine = deployed(calibration), platform(calibration, policy)
-    return _told(lived, here, Layout.of(policy), machine, seed)
-
-
 def _told(
     lived: Sequence[Happenings],
     calibration: Calibration,
@@ -105,20 +86,46 @@ def _told(
 ) -> Told:
     took, parts, lost = [], [], 0
     for replication, happenings in enumerate(lived):
-        tables = tables_of(
-            happenings, calibration, layout, seed=seed, replication=replication,
-            belief=0, machine=machine,
-        )  # fmt: skip
-        tables = replace(tables, blind=calibration.blind_share)
-        attempts = kernel.run(layout, tables)
-        published, arrived = kernel.pushes(attempts, tables)
-        due = published <= tables.end_at - SETTLE_S
-        took.append((arrived - published)[due])
+        attempts, tables = ran(
+            happenings, calibration, layout, machine, seed=seed, replication=replication
+        )
+        due, took_s, unheard = heard(attempts, tables)
+        took.append(took_s)
         parts.append(stages(attempts, tables)[due])
-        last = tables.end_at - SETTLE_S
-        expected = sum(riders for at, riders in happenings.onsets if at <= last)
-        lost += max(0, expected - int(due.sum()))
+        lost += unheard
     return Told(took_s=np.concatenate(took), stages=np.concatenate(parts), lost=lost)
+
+
+def ran(
+    happenings: Happenings,
+    calibration: Calibration,
+    layout: Layout,
+    machine: Machine,
+    *,
+    seed: int,
+    replication: int,
+) -> tuple[kernel.Attempts, Tables]:
+    """What happens there in the kernel; polls are as blind as was measured."""
+    tables = tables_of(
+        happenings, calibration, layout, seed=seed, replication=replication, belief=0,
+        machine=machine,
+    )  # fmt: skip
+    tables = replace(tables, blind=calibration.blind_share)
+    return kernel.run(layout, tables), tables
+
+
+def heard(
+    attempts: kernel.Attempts, tables: Tables
+) -> tuple[npt.NDArray[np.bool_], Floats, int]:
+    """Which pushes were published before the end had to be waited for, the seconds that
+    each of those took, and how many more should have come.
+    """
+    published, arrived = kernel.pushes(attempts, tables)
+    last = tables.end_at - SETTLE_S
+    due = published <= last
+    onsets = zip(tables.onset_at, tables.onset_riders, strict=True)
+    expected = sum(int(riders) for at, riders in onsets if at <= last)
+    return due, (arrived - published)[due], max(0, expected - int(due.sum()))
 
 
 CAUSES = (
@@ -251,70 +258,3 @@ def sensitivity(
             }
         )  # fmt: skip
     return sorted(rows, key=lambda r: -abs(r["late_at_high"] - r["late_at_low"]))
-
-
-def grid(
-    calibration: Calibration,
-    users: Sequence[int],
-    children: Sequence[int],
-    *,
-    policy: Policy = POLICY,
-    batch_size: int | None = None,
-    days: int = 14,
-    seed: int = 1,
-    jobs: int = -1,
-) -> list[dict[str, Any]]:
-    """Late pushes of some weeks, and the bill, of every number of the sender's
-    children at every number of users.
-    """
-    pool = sender(Layout.of(policy)).name
-    cells = []
-    for count in children:
-        varied = vary(policy, f"pools.{pool}.children", count)
-        if batch_size is not None:
-            varied = vary(varied, "push.batch_size", batch_size)
-        cells += [(number, count, varied) for number in users]
-    told = Parallel(n_jobs=jobs)(
-        delayed(some_days)(calibration, number, policy=varied, days=days, seed=seed)
-        for number, _, varied in cells
-    )
-    rows = []
-    for (number, count, varied), each in zip(cells, told, strict=True):
-        lines = lines_of(calibration, Layout.of(varied), number, believed())
-        rows.append(
-            {
-                "users": number,
-                "children": count,
-                "batch_size": varied.push.batch_size,
-                "late": each.late,
-                "p95_s": each.quantile_s(0.95),
-                "p99_s": each.quantile_s(0.99),
-                "usd_per_month": sum(lines.values()),
-            }
-        )
-    return rows
-
-
-def cheapest(
-    rows: Sequence[Mapping[str, Any]], policy: Policy = POLICY
-) -> list[dict[str, Any]]:
-    """The cheapest row of each number of users that keeps what riders are promised;
-    where none does, the one with the fewest late pushes.
-    """
-    promises = policy.objectives
-    found = []
-    for users in sorted({row["users"] for row in rows}):
-        mine = [row for row in rows if row["users"] == users]
-        kept = [
-            row
-            for row in mine
-            if promises["late_pushes"].met(row["late"])
-            and promises["push_p95"].met(row["p95_s"])
-        ]
-        best = (
-            min(kept, key=lambda row: (row["usd_per_month"], row["late"]))
-            if kept
-            else min(mine, key=lambda row: (row["late"], row["usd_per_month"]))
-        )
-        found.append({**best, "kept": bool(kept)})
-    return found

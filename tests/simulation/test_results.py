@@ -89,7 +89,12 @@ def test_every_rule_has_hits_a_price_and_a_range(kept):
     assert {row["rule"] for row in rows} == {rule["name"] for rule in kept["rules"]}
     assert {row["users"] for row in rows} == {f"{n:,}" for n in kept["users"]}
     assert all(row["USD a month"] and row["false alarms a week"] for row in rows)
-    assert all(row["valid for"] for row in TABLES["rules"]())
+    for row, score in zip(rows, kept["scores"], strict=True):
+        assert row["late pushes spared"] == " to ".join(
+            f"{end:.2%}" for end in score["saved"]
+        )
+    tried = f"{min(kept['users']):,} to {max(kept['users']):,} users"
+    assert all(tried in row["valid for"] for row in TABLES["rules"]())
 
 
 def test_without_results_one_sentence_says_what_makes_them(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""Storm hours in the kernel: stages add up, causes matter, the cheapest is cheapest."""
+"""Storm hours in the kernel: stages add up, causes matter, each is seen."""
 
 from dataclasses import replace
 
@@ -13,8 +13,6 @@ from simulation.storms import (
     STAGES,
     anatomy,
     causes,
-    cheapest,
-    grid,
     sensitivity,
     storms,
     waiting,
@@ -35,6 +33,7 @@ def test_the_stages_of_a_push_add_up_to_its_time(calibration):
     assert told.stages.sum(axis=1) == pytest.approx(told.took_s)
     until_the_poll = told.stages[:, 0]
     assert until_the_poll.max() < 16
+    assert "until matched" in STAGES  # the wait behind pushes, not the work alone
     assert {row["stage"] for row in waiting(calibration, 5_000, hours=1)} == {*STAGES}
 
 
@@ -53,23 +52,6 @@ def test_the_widest_swing_comes_first(calibration):
     assert swings == sorted(swings, reverse=True)
     assert swings[0] > 0
     assert len({row["late"] for row in rows}) == 1
-
-
-def test_more_children_cost_more_and_are_never_later(calibration):
-    rows = grid(calibration, [60_000], [1, 3, 9], days=3, jobs=1)
-
-    assert np.all(np.diff([row["usd_per_month"] for row in rows]) > 0)
-    assert np.all(np.diff([row["late"] for row in rows]) <= 1e-9)
-
-
-def test_the_cheapest_keeps_the_promise_or_says_that_none_does():
-    row = {"users": 1, "usd_per_month": 5.0, "late": 0.01, "p95_s": 12.0}
-    dear, late = {**row, "usd_per_month": 9.0}, {**row, "late": 0.3, "p95_s": 60.0}
-
-    assert cheapest([dear, row, {**late, "usd_per_month": 1.0}]) == [
-        {**row, "kept": True}
-    ]
-    assert cheapest([late]) == [{**late, "kept": False}]
 
 
 def test_a_storm_is_seen_from_its_first_second(calibration):
