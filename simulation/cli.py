@@ -74,7 +74,7 @@ def run(
     from simulation.engine import simulate
     from simulation.engine.recorded import recorded
     from simulation.layout import Layout
-    from simulation.steady import require_stable
+    from simulation.steady import overload, require_stable
     from simulation.workload import Happenings, tables_of
 
     described = scenario(name, users=users, duration_s=minutes * 60, seed=seed)
@@ -82,9 +82,13 @@ def run(
     source = _calibrated(calibration, noisy=noisy)
     layout = Layout.of(policy)
     require_stable(source, layout)
-    _steps()(f"simulating {minutes:g} minutes of {users:,} commuters")
     started_at = float(int(time.time()))
     happenings = Happenings.of(described, start_at=started_at)
+    passed = overload(source, layout, described, happenings.onsets)
+    step = _steps()
+    step(f"simulating {minutes:g} minutes of {users:,} commuters")
+    if passed:
+        step(f"warning: {passed}")
     result = simulate(layout, tables_of(happenings, source, layout, seed=seed))
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(started_at))
     written = write_run(

@@ -59,6 +59,21 @@ def test_a_negative_seed_names_no_stream(door):
     assert done.stderr == "--seed -1: a seed is a whole number, 0 or more\n"
 
 
+def test_a_run_that_never_settles_is_refused_and_a_ramp_is_warned_of(tmp_path):
+    out = ("--out", tmp_path, "--minutes", 2, "--json")
+
+    steady = simulation("run", "steady", "--users", 1_000_000, *out)
+    ramp = simulation("run", "ramp", "--users", 60_000, *out)
+
+    assert steady.returncode == 2
+    assert "pool bg cannot keep up with the pushes" in steady.stderr
+    assert "rho = " in steady.stderr
+    assert len(steady.stderr.strip().splitlines()) == 1
+    assert ramp.returncode == 0, ramp.stderr
+    assert "warning: pool bg cannot keep up" in ramp.stderr
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 def test_a_model_run_leaves_a_folder_like_a_load_run(make_run, tmp_path):
     base = make_run("base").folder
 
