@@ -31,7 +31,7 @@ def note(
 ) -> None:
     """Keep what a batch's answers say of ``name``, and how many were our mistake."""
     if Verdict.SENT in judged:
-        redis.set(keys.apns_vouched(name), 1, ex=policy.push.token_life_s)
+        redis.set(keys.apns_vouched(name), 1, ex=policy.push.vouched_s)
     mistakes = judged.count(Verdict.BUG)
     if mistakes:
         with redis.pipeline() as pipe:

@@ -50,7 +50,8 @@ class Push:
     ``queue_limit``: with more messages waiting no further ones are published.
     ``paused_s``: how long all senders rest after a fault of the configuration.
     ``disbelieved_from``: when Apple knows none of a batch of that many devices, the
-    configuration is doubted, not the devices: none is disabled.
+    configuration is doubted, not the devices: none is disabled; unless Apple accepted
+    a push with that configuration within ``vouched_s``.
     ``connection_idle_s``: after more silence a connection is proved by a PING first.
     """
 
@@ -69,6 +70,7 @@ class Push:
     queue_limit: int
     paused_s: int
     disbelieved_from: int
+    vouched_s: int
     token_refresh_s: int
     token_life_s: int
     token_least_s: int
@@ -125,6 +127,7 @@ PUSH = Push(
     queue_limit=200,
     paused_s=60,
     disbelieved_from=20,
+    vouched_s=604_800,
     token_refresh_s=2_700,
     token_life_s=3_300,
     token_least_s=1_200,
@@ -136,7 +139,8 @@ PUSH = Push(
         "few; connecting 3 s and sending 5 s leave 4 s of the soft limit for SQL. "
         "Ten minutes late a delay is history. Apple wants a token at most each 20 "
         "minutes and at least each hour. Twenty devices of one line that are all "
-        "foreign are less likely than an APNS_TOPIC that a deploy got wrong. A batch "
+        "foreign are less likely than an APNS_TOPIC that a deploy got wrong; one that "
+        "worked within a week is right. A batch "
         "that status looks back on is 28 kB at most: 2,000 fit beside the queues."
     ),
 )

@@ -268,7 +268,7 @@ def test_no_number_of_foreign_phones_stops_a_sender_whom_apple_knows(
     assert said == {"claimed": MANY, reason: MANY, "devices_disabled": MANY}
     assert disabled(owner) == [reason] * MANY
     assert not redis.exists(keys.APNS_PAUSED)
-    assert 0 < redis.ttl(keys.apns_vouched(sender.apns.name)) <= 3_600
+    assert 0 < redis.ttl(keys.apns_vouched(sender.apns.name)) <= POLICY.push.vouched_s
 
 
 def test_a_topic_that_apple_has_accepted_does_not_vouch_for_another(
