@@ -88,6 +88,7 @@ class Calibration:
         return {
             "run": self.run,
             "users": self.users,
+            "apns_rtt_s": self.apns_rtt_s,
             "v_eff": self.machine.v_eff,
             "parent_s": self.machine.parent_s,
             "between_s": self.machine.between_s,

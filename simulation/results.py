@@ -8,9 +8,12 @@ is noticed.
 import hashlib
 import json
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+from simulation import capacity, days, hour, loop, scaling, signals, sizing, storms
 from simulation.assumptions import ASSUMPTIONS
 from simulation.calibration import calibrate
 from simulation.capacity import limits
@@ -18,6 +21,7 @@ from simulation.demands import Calibration
 from simulation.hour import deployed, platform
 from simulation.kept import FULL, kept
 from simulation.layout import Layout
+from simulation.prices import PRICES
 from simulation.rules import derivation, rules_of, validity
 from simulation.scaling import scores
 from simulation.sizing import cheapest, grid
@@ -29,6 +33,7 @@ RESULTS = Path(__file__).resolve().with_name("scaling.json")
 USERS = (10_000, 100_000)
 GRID_USERS = (1_000, 3_000, 10_000, 30_000, 100_000)
 CHILDREN = (1, 2, 3, 4, 6, 12)
+MODEL = (capacity, days, hour, loop, scaling, signals, sizing, storms)
 Step = Callable[[str], None]
 
 
@@ -51,18 +56,21 @@ def base(*, strict: bool = False) -> Calibration:
 
 
 def fingerprint(calibration: Calibration, policy: Policy = POLICY) -> dict[str, str]:
-    """What results depend on, each as a short hash: to see which of them has moved."""
-    layout = Layout.of(policy)
+    """What results depend on, each as a short hash: to see which of them has moved.
+
+    Of a policy it is all that a layout takes from it, the scaling rules and what is
+    promised; of the model, the constants of the modules that make the results.
+    """
     parts = {
         "calibration": calibration.as_json(),
         "policy": [
-            repr(sorted(layout.tasks.items())),
-            repr(sorted(layout.pools.items())),
-            layout.batch_size,
-            layout.streams,
+            repr(Layout.of(policy)),
             repr(rules_of(policy)),
+            repr(policy.objectives["late_pushes"]),
         ],
         "assumptions": repr(sorted(ASSUMPTIONS.items())),
+        "prices": repr(sorted(PRICES.items())),
+        "model": [_constants(module) for module in MODEL],
     }
     return {
         name: hashlib.sha256(json.dumps(part).encode()).hexdigest()[:12]
@@ -139,6 +147,16 @@ def write(document: dict[str, Any], path: Path = RESULTS) -> Path:
     """Keep the results."""
     path.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
     return path
+
+
+def _constants(module: ModuleType) -> list[str]:
+    """Its numbers, words and tables of them, by name."""
+    plain = (int, float, str, tuple, date)
+    return [
+        f"{name}={value!r}"
+        for name, value in sorted(vars(module).items())
+        if name.isupper() and isinstance(value, plain)
+    ]
 
 
 def _listed(numbers: tuple[int, ...]) -> str:

@@ -1,6 +1,7 @@
 """SCALING.md says what the command found, and what it found is still so."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -27,13 +28,58 @@ def test_nothing_that_the_results_were_made_from_has_changed(kept):
     )
 
 
-def test_a_changed_limit_is_noticed():
-    calibration = results.base()
-    before = results.fingerprint(calibration)
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("pools.bg.children", 4),
+        ("services.bg.vcpu", 2.0),
+        ("realtime.nudge_s", 13),
+        ("realtime.breaker_failures", 6),
+        ("broker.queue_order", "round_robin"),
+        ("push.claim_margin_s", 6),
+        ("push.hint_again_s", 16),
+        ("push.expiry_s", 601),
+        ("push.queue_limit", 201),
+        ("objectives.late_pushes.limit", 0.04),
+        ("alarms.normal_waits.threshold", 31.0),
+        ("tasks.apns_worker.soft_time_limit_s", 11),
+    ],
+)
+def test_a_changed_limit_is_noticed(truth, path, value):
+    before = results.fingerprint(truth)
 
-    after = results.fingerprint(calibration, vary(POLICY, "pools.bg.children", 4))
+    after = results.fingerprint(truth, vary(POLICY, path, value))
 
-    assert {name for name in before if before[name] != after[name]} == {"policy"}
+    assert _moved(before, after) == {"policy"}
+
+
+@pytest.mark.parametrize(
+    "constant",
+    [
+        "loop.COLD_START_S", "loop.COOL_DOWN_S", "loop.HOLD_S", "loop.MOST_A_DAY",
+        "days.SMALL_A_DAY", "hour.SETTLE_S", "signals.GAUGE_S",
+    ],
+)  # fmt: skip
+def test_a_changed_constant_of_the_model_is_noticed(truth, monkeypatch, constant):
+    before = results.fingerprint(truth)
+
+    monkeypatch.setattr(f"simulation.{constant}", 7)
+
+    assert _moved(before, results.fingerprint(truth)) == {"model"}
+
+
+def test_another_distance_of_the_stand_in_is_noticed(truth):
+    before, after = (
+        results.fingerprint(replace(truth, apns_rtt_s=rtt_s)) for rtt_s in (0.3, 0.04)
+    )
+
+    assert _moved(before, after) == {"calibration"}
+
+
+def test_what_the_model_does_not_read_moves_nothing(truth):
+    unread = vary(POLICY, "database.connect_timeout_s", 6)
+
+    assert results.fingerprint(truth, unread) == results.fingerprint(truth)
 
 
 def test_the_first_storms_give_the_figures_that_are_kept(kept):
@@ -102,6 +148,10 @@ def test_without_results_one_sentence_says_what_makes_them(tmp_path, monkeypatch
 
     with pytest.raises(UsageError, match="'python -m simulation scaling' makes it"):
         results.found()
+
+
+def _moved(before, after):
+    return {name for name in before if before[name] != after[name]}
 
 
 def _words(row):
