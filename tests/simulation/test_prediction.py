@@ -58,3 +58,35 @@ def test_a_run_that_does_not_say_its_scenario_cannot_be_drawn_again(
 ):
     with pytest.raises(UsageError, match="does not say of what scenario"):
         predict(calibrated, make_run("plain"), level="generative")
+
+
+def mean_service_s(recorded):
+    times = [r.service_s for r in recorded.tasks if r.task == PUSH and r.service_s > 0]
+    return np.mean(times)
+
+
+def test_a_machine_of_half_the_cores_is_predicted_slower(steady, calibrated):
+    samples = [
+        replace(sample, value=sample.value / 2) if sample.name == "v_eff" else sample
+        for sample in steady.records.samples
+    ]
+    halved = replace(steady, records=replace(steady.records, samples=samples))
+
+    (whole,) = predict(calibrated, steady, replications=1)
+    (half,) = predict(calibrated, halved, replications=1)
+
+    assert mean_service_s(half) > 1.2 * mean_service_s(whole)
+
+
+def test_an_apple_that_answers_later_than_in_the_calibration_takes_longer(
+    steady, calibrated
+):
+    def served(rtt_ms):
+        run = replace(steady, about={**steady.about, "input": {"apns_rtt_ms": rtt_ms}})
+        (predicted,) = predict(known, run, replications=1)
+        return mean_service_s(predicted)
+
+    known = replace(calibrated, apns_rtt_s=0.1)
+
+    assert served(400.0) == pytest.approx(served(100.0) + 0.3, abs=0.03)
+    assert served(60.0) < served(100.0)

@@ -17,7 +17,7 @@ from simulation.hour import deployed, hour, platform, storm_hour
 from simulation.layout import Layout
 from simulation.loop import COLD_START_S, episodes, first_firing, in_the_loop
 from simulation.rules import CANDIDATES, rules_of
-from simulation.scaling import scores, triggers
+from simulation.scaling import Felt, _score, scores, triggers
 from simulation.signals import instants, signals
 from simulation.sweep import sweep
 from simulation.tables import Machine
@@ -112,6 +112,50 @@ def test_children_that_a_rule_adds_make_a_long_storm_shorter(calibration):
     assert first + COLD_START_S[0] <= added.at <= first + COLD_START_S[1]
     # Too late for most riders all the same: what a reaction cannot mend.
     assert (after > 20).mean() > 0.7 * (before > 20).mean() > 0
+
+
+def test_after_capacity_has_come_a_rule_is_not_asked_for_three_minutes(calibration):
+    layout, tables = storm(calibration)
+    # Some child is always busy: nothing but the cool-down holds the rule back.
+    always = rule(threshold=0, sustain_s=0, sample="busy_share", label="bg")
+
+    _, with_rule = looped(always, layout, tables)
+
+    assert len(with_rule.growth) >= 3
+    for ready, again in zip(
+        with_rule.growth[:-1], with_rule.fired_at[1:], strict=False
+    ):
+        assert 180.0 < again - ready.at <= 180.0 + EVERY_S
+
+
+def test_a_score_is_what_two_days_add_up_to():
+    def felt(late, minutes, episodes, **rule):
+        return Felt(told=100, late=late, violation_minutes=minutes, slowest_s=60.0,
+                    episodes=episodes, **rule)  # fmt: skip
+
+    helped = {
+        "": felt(20, 4, ((100.0, 200.0), (500.0, 600.0))),
+        "rule": felt(
+            12, 2, ((100.0, 150.0), (500.0, 600.0)), fired_at=(130.0, 900.0),
+            ready_at=(190.0, 960.0), added_hours=1.0,
+        ),
+    }  # fmt: skip
+    silent = {"": felt(5, 1, ((10.0, 20.0),))}
+
+    score = _score("rule", 10_000, [[helped], [silent]], 0.5, 1)
+
+    assert score.late_before == 25 / 200
+    assert score.late_after == 17 / 200
+    assert score.saved == (0.0, 8 / 100)
+    assert score.violation_minutes_before == 2.5
+    assert score.violation_minutes_after == 1.5
+    assert (score.days, score.episodes) == (2, 3)
+    assert score.hit_rate == score.in_time == 1 / 3
+    assert score.detected_s == 30.0
+    assert score.firings_per_week == 1.0
+    assert score.false_alarms_per_week == 0.5
+    assert score.child_hours_per_week == 0.5
+    assert score.usd_per_month == pytest.approx(0.5 * 0.5 * 730 / 168)
 
 
 def test_a_rule_that_never_fires_changes_nothing(calibration):
