@@ -32,10 +32,10 @@ def late_heatmap(rows: Rows, promise: float, ax: Axes) -> Axes:
     ax.clabel(lines, fmt="%.0f USD", fontsize=7)
     ax.set_xticks(range(len(users)), [f"{n // 1000}K" for n in users])
     ax.set_yticks(range(len(children)), [str(n) for n in children])
-    fits = [n for n in users if late[:, users.index(n)].min() <= promise]
+    fits = [row["users"] for row in rows if row["promise"] == "kept"]
     ax.grid(False)
     reach = f"{max(fits):,} users" if fits else "no user"
-    title(ax, f"Some number of children keeps {promise:.0%} late up to {reach}")
+    title(ax, f"Some number of children surely keeps {promise:.0%} late up to {reach}")
     ax.set_xlabel("users (black: the promise; dashed: equal cost)")
     ax.set_ylabel("children that send")
     return ax

@@ -6,7 +6,8 @@ from simulation import planning_plots, plots
 
 GRID = [
     {"users": users, "children": children, "late": users / children / 2e5,
-     "usd_per_month": 5.0 + children + users / 1e3}
+     "usd_per_month": 5.0 + children + users / 1e3,
+     "promise": "kept" if users == 1_000 else "undecided"}
     for users in (1_000, 10_000, 100_000)
     for children in (1, 3, 6)
 ]  # fmt: skip
@@ -21,13 +22,13 @@ def title(ax):
     return ax.get_title(loc="left")
 
 
-def test_the_heatmap_names_the_users_up_to_which_the_promise_can_be_kept():
+def test_the_heatmap_names_the_users_up_to_which_the_promise_is_surely_kept():
     drawn, ax = plots.figure()
 
     planning_plots.late_heatmap(GRID, 0.05, ax)
 
     drawn.canvas.draw()
-    assert title(ax).endswith("keeps 5% late up to 10,000 users")
+    assert title(ax).endswith("surely keeps 5% late up to 1,000 users")
     assert [text.get_text() for text in ax.get_xticklabels()] == ["1K", "10K", "100K"]
 
 
