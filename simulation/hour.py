@@ -26,6 +26,8 @@ from worker.records import Sample, TaskRecord
 HOUR_S = 3600.0
 PEAK_AT = 1_772_398_800.0  # Monday 2 March 2026, 08:00 in Sydney
 SETTLE_S = 120.0
+AGE_EVERY_S = 1.0
+"""How often the feed's age is read: rarer, in step with the polls, misses its peaks."""
 TRICKLE = 60
 """Ordinary onsets of a peak hour: small delays of single trips."""
 
@@ -150,7 +152,9 @@ def hour(
     lost = max(0, expected - len(took))
     late = (float((took > LATE_PUSH_S).sum()) + lost) / max(1, expected)
     took = np.concatenate([took, np.full(lost, SETTLE_S)])
-    age = feed_age_s(records, POLL, instants(tables.start_at, tables.end_at, 5.0))
+    age = feed_age_s(
+        records, POLL, instants(tables.start_at, tables.end_at, AGE_EVERY_S)
+    )
     measures = {
         "late_push_fraction": late,
         "violation_minutes": float(

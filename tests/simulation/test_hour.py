@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from simulation.assumptions import assumed
-from simulation.demands import PUSH, SYNC, assumed_sync
+from simulation.demands import POLL, PUSH, SYNC, assumed_sync
 from simulation.experiment import simulate
-from simulation.hour import deployed
+from simulation.hour import deployed, hour, platform, storm_hour
+from simulation.layout import Layout
 from simulation.results import base
 from worker.policy import POLICY
 
@@ -40,6 +41,21 @@ def test_no_answer_comes_before_it_is_asked_for(truth):
     told = replace(answered_after(truth, 0.0), apns_rtt_s=10.0)
 
     assert set(deployed(told).demands[PUSH].io_s) == {assumed("apns_rtt_s")}
+
+
+def test_the_age_of_a_feed_is_seen_just_before_the_next_poll_is_done(truth):
+    demands = {**truth.demands, SYNC: assumed_sync()}
+    here = replace(truth, demands=demands)
+    poll_s = here.demands[POLL].service_s()
+
+    seen = hour(
+        storm_hour(1_000, seed=1, replication=0), here, Layout.of(POLICY),
+        platform(here), seed=1, replication=0,
+    )  # fmt: skip
+
+    period_s = POLICY.tasks[POLL].tick.period_s
+    age_s = seen.measures["realtime_age_p99_s"]
+    assert period_s + 0.6 * poll_s < age_s < period_s + 3 * poll_s
 
 
 def test_every_door_answers_from_the_same_calibration():
