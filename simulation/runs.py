@@ -18,7 +18,7 @@ What calibration and validation read besides the records:
 
 import csv
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from math import inf
 from pathlib import Path
@@ -30,6 +30,12 @@ from worker.records import Delivery, Record, Sample, TaskRecord, as_row, task_re
 
 FORMAT = 1
 """Version of the folder's format; a newer one is refused."""
+TABLES: dict[str, type[Record]] = {
+    "tasks.csv": TaskRecord,
+    "deliveries.csv": Delivery,
+    "samples.csv": Sample,
+}
+"""The folder's tables: a row of each is one such record."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,9 +65,13 @@ def write_run(folder: Path, about: Mapping[str, Any], records: Recorded) -> Run:
         "started_at": records.started_at,
         "finished_at": records.finished_at,
     }
-    _write_csv(folder / "tasks.csv", TaskRecord, records.tasks)
-    _write_csv(folder / "deliveries.csv", Delivery, records.deliveries)
-    _write_csv(folder / "samples.csv", Sample, records.samples)
+    recorded: tuple[Sequence[Record], ...] = (
+        records.tasks,
+        records.deliveries,
+        records.samples,
+    )
+    for (name, kind), rows in zip(TABLES.items(), recorded, strict=True):
+        _write_csv(folder / name, kind, rows)
     (folder / "run.json").write_text(json.dumps(whole, indent=1, sort_keys=True) + "\n")
     return Run(folder=folder, about=whole, records=records)
 
@@ -87,7 +97,7 @@ def load_run(folder: Path | str) -> Run:
     started_at, finished_at = _window(folder, about)
     tasks, deliveries, samples = (
         [_parsed(folder, name, row, number) for number, row in _rows(folder, name)]
-        for name in ("tasks.csv", "deliveries.csv", "samples.csv")
+        for name in TABLES
     )
     records = Recorded(
         tasks=tasks,  # type: ignore[arg-type]
@@ -137,7 +147,17 @@ def _rows(folder: Path, name: str) -> Iterable[tuple[int, dict[str, str]]]:
         raise UsageError(f"{folder} has no {name}: the run is not whole")
     try:
         with path.open(newline="") as file:
-            yield from enumerate(csv.DictReader(file), start=2)
+            rows = csv.DictReader(file)
+            known = [each.name for each in fields(TABLES[name])]
+            missing = [
+                column for column in known if column not in (rows.fieldnames or ())
+            ]
+            if missing:
+                raise UsageError(
+                    f"{path} is not a table of ours: its first line does not name "
+                    f"{', '.join(missing)}; record the run again"
+                )
+            yield from enumerate(rows, start=2)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path} is not a table of ours: {error}") from None
 

@@ -139,3 +139,13 @@ def test_a_foreign_folder_is_refused(tmp_path: Path, text: str) -> None:
 
     with pytest.raises(UsageError, match=r"not a run"):
         load_run(tmp_path)
+
+
+@pytest.mark.parametrize("table", ["tasks.csv", "deliveries.csv", "samples.csv"])
+@pytest.mark.parametrize("text", ["", "\n", "time,value\n1,2\n", "task_id,at,name\n"])
+def test_a_table_without_its_header_is_refused(tmp_path, table, text) -> None:
+    run = write_run(tmp_path / "run", {}, RECORDED)
+    (run.folder / table).write_text(text)
+
+    with pytest.raises(UsageError, match=rf"{table} is not a table of ours: its first"):
+        load_run(run.folder)
