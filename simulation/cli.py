@@ -127,7 +127,14 @@ def compare(
     """What differs between two runs, or between two policies on the same hours."""
     steps = _steps()
     paths = [Path(first), Path(second)]
-    if all((path / "run.json").exists() for path in paths):
+    are_runs = [(path / "run.json").exists() for path in paths]
+    if any(are_runs) and not all(are_runs):
+        run, other = (first, second) if are_runs[0] else (second, first)
+        raise UsageError(
+            f"{run} is a run folder and '{other}' is none: compare two runs, or two "
+            "policies; 'run' makes a run folder of a policy"
+        )
+    if all(are_runs):
         from simulation.differences import compare_runs
 
         runs = [load_run(path) for path in paths]

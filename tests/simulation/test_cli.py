@@ -74,6 +74,18 @@ def test_a_run_that_never_settles_is_refused_and_a_ramp_is_warned_of(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def test_a_run_and_a_policy_are_not_compared(make_run):
+    folder = make_run("base").folder
+
+    for pair in ((folder, "ours"), ("pools.bg.children=2", folder)):
+        done = simulation("compare", *pair)
+
+        assert done.returncode == 2
+        assert f"{folder} is a run folder and" in done.stderr
+        assert "compare two runs, or two policies" in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
+
+
 def test_a_model_run_leaves_a_folder_like_a_load_run(make_run, tmp_path):
     base = make_run("base").folder
 
