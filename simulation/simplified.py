@@ -55,7 +55,7 @@ SIMPLIFIED: tuple[Simplified, ...] = (
         name="bodies as large as NSW's",
         worker="reads all that the feeds hold: buses of a weekday morning are 8.3 MB, "
         "0.2 s of processor time, and lift a poll's peak to 121 MiB",
-        model="a poll takes what was measured on the feeds of the made-up city, 0.11 MB",
+        model="a poll takes what was measured on the made-up city's feeds, 0.11 MB",
         matters="a poll's own cores and memory; the senders' pool is another process",
     ),
 )
