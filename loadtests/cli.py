@@ -49,7 +49,10 @@ def rig(
         bool, typer.Option("--links", help="lead servers through breakable links")
     ] = False,
     i_own_this_host: Annotated[
-        bool, typer.Option(help="allow servers that are not on this machine")
+        bool,
+        typer.Option(
+            help="allow servers elsewhere; a run empties the tables of its riders"
+        ),
     ] = False,
 ) -> None:
     """Start the stand-in world; with -- COMMAND, run it inside and end with it."""

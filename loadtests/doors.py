@@ -33,7 +33,12 @@ Realtime = Annotated[
 ]
 Scale = Annotated[str, typer.Option(help="size of the made-up city: small or nsw")]
 Rtt = Annotated[float, typer.Option(help="how long the Apple stand-in takes to answer")]
-Own = Annotated[bool, typer.Option(help="allow servers that are not on this machine")]
+Own = Annotated[
+    bool,
+    typer.Option(
+        help="allow servers elsewhere; a run empties the tables of its riders"
+    ),
+]
 
 
 def run(

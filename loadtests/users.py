@@ -130,6 +130,8 @@ def _by_options(options: Any) -> Assignment:
         seed=options.seed,
         groups_per_s=options.groups_per_s,
     )
+    # An earlier test in this world may have delayed the lines that this one draws.
+    control.reset()
     lines = often_polled(control.state(), POLICY)
     return assign(chosen, lines, starts_at=time.time() + lead_s(chosen))
 

@@ -7,10 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import psycopg
-from psycopg.conninfo import conninfo_to_dict
-
 from loadtests.rig.folder import Home, RigError
+from loadtests.rig.loopback import strangers
 from loadtests.rig.postgres import prepare, start_postgres
 from loadtests.rig.valkey import answers, start_valkey
 
@@ -43,12 +41,12 @@ def servers(
     """
     redis_url = environ.get("REDIS_URL", "")
     database_url = environ.get("DATABASE_URL", "")
-    if not i_own_this_host:
-        _refuse_strangers("REDIS_URL", redis_url and _redis_host_of(redis_url))
-        _refuse_strangers("DATABASE_URL", database_url and _host_of(database_url))
+    for variable in _ADDRESSES:
+        if environ.get(variable):
+            _check(variable, environ[variable], foreign=i_own_this_host)
     if redis_url and not answers(redis_url):
         raise RigError(
-            f"Redis at {_redis_host_of(redis_url)} (REDIS_URL) does not answer; "
+            f"Redis at {urlsplit(redis_url).hostname} (REDIS_URL) does not answer; "
             "start it, or unset REDIS_URL to use the embedded one"
         )
     home = Home()
@@ -72,31 +70,29 @@ def servers(
         home.close()
 
 
-def _redis_host_of(url: str) -> str:
+_ADDRESSES = {
+    "REDIS_URL": "Redis",
+    "DATABASE_URL": "PostgreSQL",
+    "DATABASE_ADMIN_URL": "PostgreSQL",
+    "RIG_ADMIN_DATABASE_URL": "PostgreSQL",
+}
+
+
+def _check(variable: str, url: str, *, foreign: bool) -> None:
+    what = _ADDRESSES[variable]
     try:
-        parts = urlsplit(url)
-    except ValueError:  # a bracket that is not closed
-        parts = urlsplit("")
-    if parts.scheme not in ("redis", "rediss"):
+        if (urlsplit(url).scheme in ("redis", "rediss")) != (what == "Redis"):
+            raise ValueError("it is of another kind of server")
+        found = strangers(url)
+    except ValueError as error:
+        like = "redis://HOST:PORT/0" if what == "Redis" else "postgresql://..."
         raise RigError(
-            "REDIS_URL is not a Redis address: redis://HOST:PORT/0 is one; unset it "
+            f"{variable} is not a {what} address, as {like} is one: {error}; unset it "
             "to use the embedded server"
+        ) from None
+    if found and not foreign:
+        raise RigError(
+            f"{variable} points to {found[0]}: load tests speak to this machine only, "
+            "and empty the tables of riders and notifications; pass "
+            "--i-own-this-host if that host is yours to load"
         )
-    return parts.hostname or "localhost"
-
-
-def _host_of(url: str) -> str:
-    try:
-        found = conninfo_to_dict(url)
-    except psycopg.ProgrammingError as error:
-        raise RigError(f"DATABASE_URL is not a PostgreSQL address: {error}") from None
-    return str(found.get("host") or "localhost")
-
-
-def _refuse_strangers(variable: str, host: str | None) -> None:
-    if not host or host in ("localhost", "127.0.0.1", "::1") or host.startswith("/"):
-        return
-    raise RigError(
-        f"{variable} points to {host}: load tests speak to this machine only; pass "
-        "--i-own-this-host if that host is yours to load"
-    )

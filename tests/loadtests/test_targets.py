@@ -38,6 +38,11 @@ RUN = assign(
         "http://127.0.0.1.example.com:80",
         "http://[2001:db8::1]:80",
         "postgresql:///db",
+        "postgresql://u:secret@127.0.0.1/db?host=192.0.2.7",
+        "postgresql://u:secret@127.0.0.1/db?hostaddr=192.0.2.7",
+        "postgresql://u:secret@127.0.0.1,192.0.2.7/db",
+        "host=127.0.0.1 password=secret hostaddr=192.0.2.7",
+        "service=elsewhere password=secret",
     ],
 )
 def test_another_machine_is_refused_without_its_password(url: str) -> None:
@@ -46,6 +51,16 @@ def test_another_machine_is_refused_without_its_password(url: str) -> None:
 
     assert "secret" not in str(refused.value)
     refuse_foreign("DATABASE_URL", url, i_own_this_host=True)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://[1:secret", "secret", "redis://[1", "redis://u:secret"]
+)
+def test_what_is_no_address_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(UsageError, match="not an address") as refused:
+        refuse_foreign("DATABASE_URL", url, i_own_this_host=True)
+
+    assert "secret" not in str(refused.value)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])

@@ -183,14 +183,27 @@ def test_given_servers_are_used_instead(servers: Servers) -> None:
     [
         ({"REDIS_URL": "redis://redis.example.com:6379"}, "--i-own-this-host"),
         ({"DATABASE_URL": "postgresql://u:p@db.example.com/x"}, "--i-own-this-host"),
+        (
+            {
+                "DATABASE_URL": "postgresql://u:hush@127.0.0.1:1/x",
+                "DATABASE_ADMIN_URL": "postgresql://postgres@db.example.com/x",
+            },
+            "DATABASE_ADMIN_URL points to db.example.com.*--i-own-this-host",
+        ),
+        (
+            {"DATABASE_URL": "postgresql://u:hush@127.0.0.1/x?hostaddr=192.0.2.7"},
+            "192.0.2.7.*--i-own-this-host",
+        ),
         ({"REDIS_URL": "redis://127.0.0.1:1"}, "does not answer"),
+        ({"REDIS_URL": "redis://u:hush"}, "not a Redis address"),
         ({"REDIS_URL": "foo:hush"}, "not a Redis address"),
         ({"REDIS_URL": "redis://[1"}, "not a Redis address"),
         ({"DATABASE_URL": "postgresql://u:hush@127.0.0.1:1/x"}, "cannot be reached"),
         ({"DATABASE_URL": "no address"}, "not a PostgreSQL address"),
     ],
     ids=[
-        *("far redis", "far database", "dead redis", "no redis", "half a redis"),
+        *("far redis", "far database", "far administrator", "far by number"),
+        *("dead redis", "port that is none", "no redis", "half a redis"),
         *("dead database", "nonsense"),
     ],
 )
