@@ -7,7 +7,7 @@ sent, Apple's stand-in what arrived when, the assignment who should have heard o
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg
@@ -107,8 +107,10 @@ def join(
 
     A row for each arrival of it (a second one is a duplicate), or one row without.
     Later notifications of the same delay (it grew, another trip joined) are not what
-    he waited for. A delay that nobody matched counts too: it is lost, matched at the
-    end of the run for want of another instant. ``published_at`` is the switchboard's.
+    he waited for. With two delays between two matches the first notification after
+    them tells of both. A delay that nobody matched counts too: it is lost, matched at
+    the end of the run for want of another instant. ``published_at`` is the
+    switchboard's.
     """
     of_rider: dict[str, list[Notification]] = defaultdict(list)
     for notification in outbox:
@@ -126,12 +128,17 @@ def join(
         mine = of_rider.get(token, [])
         spans = _spans(of_route.get(run.route_of(user), []), run.ends_at)
         for delay, until in spans:
-            due = [n for n in mine if delay.at <= n.matched_at < until]
-            first = min(due, key=lambda n: n.matched_at, default=None)
+            after = [n for n in mine if delay.at <= n.matched_at]
+            first = min(after, key=lambda n: n.matched_at, default=None)
             if first is None:
                 rows.append(_unmatched(delay, user, token, run.ends_at))
-            else:
-                rows += _delivered(delay, first, at_device[first.apns_id.lower()])
+                continue
+            came = _delivered(delay, first, at_device[first.apns_id.lower()])
+            if first.matched_at < until:
+                rows += came
+            else:  # it is the next delay's too: of this one, a row of its own
+                own = f"{first.apns_id} of {delay.at:.3f}"
+                rows.append(replace(came[0], notification_id=own))
     return rows
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from loadtests import canary
 from loadtests.assignment import Assignment
 from loadtests.deliveries import (
     Arrival,
@@ -184,7 +185,10 @@ def _reconciled(
 
 def _costs(stage: Stage, samples: Sequence[Sample]) -> dict[str, float]:
     workers_s = sum(s.value for s in samples if s.name == "cpu_s")
+    canaries = sum(s.name == "v_eff" for s in samples)
     return {
         "workers_cpu_s": round(workers_s, 3),
         "recorder_cpu_s": round(stage.recorder.cpu_s, 3),
+        # Beside the recorder: what measures the machine, an instrument of each run.
+        "canary_cpu_s": round(canary.BURN_S * canaries, 3),
     }

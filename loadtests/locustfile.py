@@ -33,37 +33,40 @@ __all__ = ["Commuter", "Publisher", "Reader", "ScenarioShape", "locust"]
 
 @events.init_command_line_parser.add_listener
 def _options(parser: LocustArgumentParser) -> None:
-    own = parser.add_argument_group("Transit load test")
-    own.add_argument("--scenario", choices=list(SCENARIOS), default="disruption")
-    own.add_argument("--seed", type=int, default=1, help="of riders and onsets")
-    own.add_argument(
+    # Not in a group of their own: what is in one does not stand on locust's page.
+    parser.add_argument("--scenario", choices=list(SCENARIOS), default="disruption")
+    parser.add_argument("--seed", type=int, default=1, help="of riders and onsets")
+    parser.add_argument(
         "--control-url",
         env_var="RIG_CONTROL_URL",
         default="",
         help="the rig's switchboard",
     )
-    # Not of the group, whose options all stand on locust's page: it has a password.
     parser.add_argument(
         "--admin-database-url",
         env_var="RIG_ADMIN_DATABASE_URL",
-        include_in_web_ui=False,
+        include_in_web_ui=False,  # it has a password
         default="",
-        help="where the riders are put",
+        help="where the riders are put, and those before them thrown out",
     )
-    own.add_argument(
+    parser.add_argument(
         "--i-own-this-host",
         action="store_true",
+        include_in_web_ui=False,
         help="allow a switchboard that is not on this machine",
     )
-    own.add_argument(
+    parser.add_argument(
         "--groups-per-s", type=float, help="groups that a publisher hands over"
     )
     # Text, not paths: a master sends its options to those that follow it.
-    own.add_argument(
-        "--assignment", help="run described in this file; riders are there"
+    parser.add_argument(
+        "--assignment",
+        include_in_web_ui=False,
+        help="run described in this file; riders are there",
     )
-    own.add_argument(
+    parser.add_argument(
         "--told",
+        include_in_web_ui=False,
         help="write counters to this file at the end; those that follow a master write "
         "to FILE.0, FILE.1 and so on",
     )

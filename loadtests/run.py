@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import redis
+
 from loadtests import canary
 from loadtests.assignment import Assignment, assign
 from loadtests.gather import CANARY_FILE, gather, left_undone
@@ -17,6 +19,7 @@ from loadtests.machine import busy_cores_s
 from loadtests.prepared import prepare
 from loadtests.progress import Steps
 from loadtests.riders import settle_in
+from loadtests.rig.folder import RigError
 from loadtests.rig.rig import ROOT
 from loadtests.stage import Stage
 from loadtests.stages import GRACE_S, lead_s
@@ -25,6 +28,8 @@ from simulation.runs import Run, write_run
 from simulation.scenario import Scenario
 
 LOCUST, CANARY = "locust", "canary"
+WORLD = ("valkey", "postgres", "outside")
+UNKEPT = "of which nothing can be kept; run it again"
 LOCUST_END_S = 20.0
 """Locust writes its reports within this after the run."""
 
@@ -126,6 +131,7 @@ def _watch(stage: Stage, run: Assignment, steps: Steps) -> _Watched:
     recorder = stage.recorder
     recorder.begin(run.starts_at)
     needed = (*stage.processes.started, LOCUST, CANARY)
+    world = [name for name in WORLD if name in stage.processes.alive()]
     total_s = run.scenario.duration_s
     since, busy_before_s = time.time(), busy_cores_s()
     used_before_s = stage.processes.cpu_s()
@@ -136,6 +142,11 @@ def _watch(stage: Stage, run: Assignment, steps: Steps) -> _Watched:
                 max(0.0, now - run.starts_at),
                 f"{len(recorder.tasks)} attempts recorded",
             )
+            for name in stage.processes.dead(world):
+                raise RigError(
+                    f"{name} of the stand-in world died during the run, {UNKEPT}: "
+                    f"{stage.processes.last_words(name)}"
+                )
             for name in stage.processes.dead(needed):
                 watched.broken = (
                     f"{name} died {now - run.starts_at:.0f} s into the run: "
@@ -143,7 +154,10 @@ def _watch(stage: Stage, run: Assignment, steps: Steps) -> _Watched:
                 )
             return not watched.broken
 
-        recorder.watch(run.ends_at, each_second=each_second)
+        try:
+            recorder.watch(run.ends_at, each_second=each_second)
+        except redis.RedisError as error:
+            raise RigError(f"Redis failed during the run, {UNKEPT}: {error}") from None
     busy_s = busy_cores_s() - busy_before_s
     used_s = stage.processes.cpu_s() - used_before_s
     watched.neighbours_cores = max(0.0, busy_s - used_s) / (time.time() - since)

@@ -35,7 +35,7 @@ from loadtests.rig.population import token_of
 from loadtests.stages import lead_s
 from loadtests.targets import refuse_foreign_servers
 from simulation.scenarios import scenario
-from worker.errors import WorkerError
+from worker.errors import UsageError, WorkerError
 from worker.policy import POLICY
 
 PUSH = ("push", "delay published -> push arrived at the device")
@@ -128,12 +128,20 @@ def _by_options(options: Any) -> Assignment:
         users=int(options.num_users or 1),
         duration_s=float(options.run_time or DEFAULT_SECONDS),
         seed=options.seed,
-        groups_per_s=options.groups_per_s,
+        groups_per_s=_number(options.groups_per_s),
     )
     # An earlier test in this world may have delayed the lines that this one draws.
     control.reset()
     lines = often_polled(control.state(), POLICY)
     return assign(chosen, lines, starts_at=time.time() + lead_s(chosen))
+
+
+def _number(given: object) -> float | None:
+    """An option without a default, which locust's page sends as text."""
+    try:
+        return None if given in (None, "") else float(str(given))
+    except ValueError:
+        raise UsageError(f"--groups-per-s {given}: it is a number") from None
 
 
 class RunUser(User):

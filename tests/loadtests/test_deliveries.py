@@ -121,3 +121,18 @@ def test_each_delay_of_a_line_has_pushes_of_its_own(run: Assignment) -> None:
 
     assert sorted(row.published_at for row in rows) == [1010.0, 1010.0, 1050.0, 1050.0]
     assert measure("p99_push_s", rows) == 7.0
+
+
+def test_one_push_may_tell_of_two_delays_between_two_matches(run: Assignment) -> None:
+    later = Published(at=1011.0, routes=("333",), trips=3)
+    sent = notification(0, 1015.0)
+
+    rows = join(run, [DELAY, later], [sent], [arrival_of(sent, 1017.0)])
+
+    mine = [row for row in rows if row.token == sent.token]
+    assert [(row.published_at, row.arrived_at) for row in mine] == [
+        (1010.0, 1017.0),
+        (1011.0, 1017.0),
+    ]
+    assert measure("lost", mine) == 0
+    assert measure("duplicated", mine) == 0
