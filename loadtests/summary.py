@@ -82,9 +82,10 @@ def remarks(about: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"the recorder used {about['recorder_cpu_s']:.2f} s of a core, {share:.1%} "
             f"of the workers' {about['workers_cpu_s']:.2f} s; locust "
-            f"{told.get('cpu_s', 0.0):.2f} s; the canary, which measures the machine, "
-            f"{about.get('canary_cpu_s', float('nan')):.2f} s"
+            f"{told.get('cpu_s', 0.0):.2f} s"
         )
+    if "canary_cpu_s" in about:  # older runs do not say
+        lines[-1] += f"; the canary, beside them, {about['canary_cpu_s']:.2f} s"
     if about.get("broken"):
         lines.append(f"BROKEN, not to be averaged: {about['broken']}")
     noise = about.get("noise") or []
