@@ -97,14 +97,18 @@ def run(
         _refuse_taken(out)
     _end_on_sigterm()
     # Imported when all is well: bad use is answered at once, and other doors need none.
-    from loadtests.run import default_folder, perform
+    from loadtests.run import RunCutError, default_folder, perform
     from loadtests.stage import stage
     from loadtests.summary import measured, print_summary
 
     folder = out or default_folder(OUT, chosen)
     steps = Steps()
-    with stage(given, settings=set_ or (), steps=steps) as here:
-        done = perform(here, chosen, folder, steps=steps)
+    try:
+        with stage(given, settings=set_ or (), steps=steps) as here:
+            done = perform(here, chosen, folder, steps=steps)
+    except RunCutError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
     passed, lines_ = verdict(checks, done.records)
     if json_:
         about = {**done.about, "measures": measured(done.records)}

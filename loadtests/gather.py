@@ -189,6 +189,6 @@ def _costs(stage: Stage, samples: Sequence[Sample]) -> dict[str, float]:
     return {
         "workers_cpu_s": round(workers_s, 3),
         "recorder_cpu_s": round(stage.recorder.cpu_s, 3),
-        # Beside the recorder: what measures the machine, an instrument of each run.
+        # What its readings burnt; its wake-ups come on top.
         "canary_cpu_s": round(canary.BURN_S * canaries, 3),
     }

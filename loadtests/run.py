@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import redis
 
 from loadtests import canary
@@ -19,21 +20,25 @@ from loadtests.machine import busy_cores_s
 from loadtests.prepared import prepare
 from loadtests.progress import Steps
 from loadtests.riders import settle_in
-from loadtests.rig.folder import RigError
 from loadtests.rig.rig import ROOT
 from loadtests.stage import Stage
 from loadtests.stages import GRACE_S, lead_s
 from simulation.noise import complaints, v_eff_of
 from simulation.runs import Run, write_run
 from simulation.scenario import Scenario
+from worker.errors import WorkerError
 
 LOCUST, CANARY = "locust", "canary"
 WORLD = ("valkey", "postgres", "outside")
-UNKEPT = "of which nothing can be kept; run it again"
+"""What a run stands in, and nothing of it can be gathered without."""
 LOCUST_END_S = 20.0
 """Locust writes its reports within this after the run."""
 
 LOCUSTFILE = ROOT / "loadtests" / "locustfile.py"
+
+
+class RunCutError(WorkerError):
+    """The stand-in world failed during a run, so that nothing of the run is kept."""
 
 
 @dataclass(kw_only=True)
@@ -65,7 +70,7 @@ def perform(
     run = replace(run, starts_at=time.time() + lead_s(scenario))
     prepared = prepare(stage.rig.servers.admin_database_url, run)
     run = replace(run, notifications=prepared)
-    with _of_a_whole_run(folder):
+    with _of_a_whole_run(folder), _in_a_whole_world():
         _start_locust(stage, run, folder)
         watched = _watch(stage, run, steps)
         told = _end_locust(stage, run, folder, watched)
@@ -88,6 +93,17 @@ def default_folder(out: Path, scenario: Scenario) -> Path:
     """``out/<scenario>-<users>-<time>``."""
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     return out / f"{scenario.name}-{scenario.users}-{now}"
+
+
+@contextmanager
+def _in_a_whole_world() -> Iterator[None]:
+    try:
+        yield
+    except (redis.RedisError, psycopg.OperationalError) as error:
+        raise RunCutError(
+            "a server failed during the run, of which nothing can be kept; run it "
+            f"again: {str(error).strip()}"
+        ) from None
 
 
 @contextmanager
@@ -143,8 +159,9 @@ def _watch(stage: Stage, run: Assignment, steps: Steps) -> _Watched:
                 f"{len(recorder.tasks)} attempts recorded",
             )
             for name in stage.processes.dead(world):
-                raise RigError(
-                    f"{name} of the stand-in world died during the run, {UNKEPT}: "
+                raise RunCutError(
+                    f"{name} of the stand-in world died during the run, of which "
+                    "nothing can be kept; run it again: "
                     f"{stage.processes.last_words(name)}"
                 )
             for name in stage.processes.dead(needed):
@@ -154,10 +171,7 @@ def _watch(stage: Stage, run: Assignment, steps: Steps) -> _Watched:
                 )
             return not watched.broken
 
-        try:
-            recorder.watch(run.ends_at, each_second=each_second)
-        except redis.RedisError as error:
-            raise RigError(f"Redis failed during the run, {UNKEPT}: {error}") from None
+        recorder.watch(run.ends_at, each_second=each_second)
     busy_s = busy_cores_s() - busy_before_s
     used_s = stage.processes.cpu_s() - used_before_s
     watched.neighbours_cores = max(0.0, busy_s - used_s) / (time.time() - since)

@@ -85,7 +85,10 @@ def remarks(about: Mapping[str, Any]) -> list[str]:
             f"{told.get('cpu_s', 0.0):.2f} s"
         )
     if "canary_cpu_s" in about:  # older runs do not say
-        lines[-1] += f"; the canary, beside them, {about['canary_cpu_s']:.2f} s"
+        lines.append(
+            f"the canary, which measures the machine beside them, used at least "
+            f"{about['canary_cpu_s']:.2f} s of a core"
+        )
     if about.get("broken"):
         lines.append(f"BROKEN, not to be averaged: {about['broken']}")
     noise = about.get("noise") or []

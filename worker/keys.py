@@ -292,7 +292,7 @@ KEYS: tuple[Key, ...] = (
     Key(
         pattern="apns:vouched:{address}/{topic}",
         type="string",
-        ttl="push.token_life_s",
+        ttl="push.vouched_s",
         writer="apns_worker",
         reader="apns_worker",
         holds="set since Apple accepted a push there: a foreign token is the phone's",

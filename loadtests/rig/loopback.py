@@ -3,6 +3,7 @@
 from urllib.parse import urlsplit
 
 import psycopg
+from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict
 from redis.connection import parse_url
 
@@ -33,9 +34,15 @@ def _hosts(url: str) -> list[str]:
 
 def _of_postgres(url: str) -> list[str]:
     """libpq goes to ``hostaddr`` whatever ``host`` says, tries each of several, takes
-    what a service file says, and without any what its environment says.
+    what a service file says, and of all that an address leaves open what its own
+    environment says (PGHOSTADDR and the like): its defaults hold that.
     """
-    given = conninfo_to_dict(url)
+    left_open = {
+        option.keyword.decode(): option.val.decode()
+        for option in pq.Conninfo.get_defaults()
+        if option.val
+    }
+    given = {**left_open, **conninfo_to_dict(url)}
     named = (given.get(name) for name in ("host", "hostaddr"))
     hosts = [host for text in named if text for host in str(text).split(",")]
     if given.get("service"):

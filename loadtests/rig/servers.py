@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from loadtests.rig.folder import Home, RigError
-from loadtests.rig.loopback import LOOPBACK, strangers
+from loadtests.rig.loopback import strangers
 from loadtests.rig.postgres import prepare, start_postgres
 from loadtests.rig.valkey import answers, start_valkey
 
@@ -41,12 +41,6 @@ def servers(
     """
     redis_url = environ.get("REDIS_URL", "")
     database_url = environ.get("DATABASE_URL", "")
-    for variable in ("PGHOSTADDR", "PGSERVICE"):
-        if environ.get(variable, "127.0.0.1") not in LOOPBACK and not i_own_this_host:
-            raise RigError(
-                f"{variable} leads PostgreSQL's clients elsewhere whatever an address "
-                "says: unset it"
-            )
     for variable in _ADDRESSES:
         if environ.get(variable):
             _check(variable, environ[variable], foreign=i_own_this_host)
@@ -98,7 +92,7 @@ def _check(variable: str, url: str, *, foreign: bool) -> None:
         ) from None
     if found and not foreign:
         raise RigError(
-            f"{variable} points to {found[0]}: load tests speak to this machine only, "
+            f"{variable} leads to {found[0]}: load tests speak to this machine only, "
             "and empty the tables of riders and notifications; pass "
             "--i-own-this-host if that host is yours to load"
         )

@@ -19,7 +19,7 @@ from loadtests.given import Input
 from loadtests.processes import Processes
 from loadtests.progress import Steps
 from loadtests.rig.folder import RigError
-from loadtests.run import perform
+from loadtests.run import RunCutError, perform
 from loadtests.stage import stage
 from loadtests.summary import remarks
 from simulation.calibration import calibrate
@@ -206,15 +206,20 @@ def test_nothing_is_left_of_a_run_that_was_ended(
 
 
 class Killing(Steps):
-    """Ends a worker once the run has lasted five seconds."""
+    """Ends a process once the run has lasted five seconds."""
 
     processes: Processes
+
+    def __init__(self, victim: str) -> None:
+        super().__init__()
+        self.victim = victim
 
     @contextmanager
     def bar(self, title: str, total_s: float) -> Iterator[Callable[[float, str], None]]:
         def tell(done_s: float, remark: str) -> None:
-            if done_s > 5 and "bg" in self.processes.alive():
-                os.kill(self.processes.alive()["bg"], signal.SIGKILL)
+            pid = self.processes.alive().get(self.victim)
+            if done_s > 5 and pid is not None:
+                os.kill(pid, signal.SIGKILL)
 
         yield tell
 
@@ -224,7 +229,7 @@ class Killing(Steps):
 def test_a_run_whose_worker_died_is_marked_and_neither_averaged_nor_believed(
     tmp_path: Path,
 ) -> None:
-    steps = Killing()
+    steps = Killing("bg")
     try:
         with stage(Input(), steps=steps) as here:
             steps.processes = here.processes
@@ -241,6 +246,24 @@ def test_a_run_whose_worker_died_is_marked_and_neither_averaged_nor_believed(
     with pytest.raises(UsageError, match="bg died"):
         calibrate(read)
     assert "bg died" in complaints(read)[0]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("victim", ["valkey", "outside"])
+def test_of_a_run_whose_world_died_nothing_is_kept(tmp_path: Path, victim: str) -> None:
+    steps = Killing(victim)
+    try:
+        with stage(Input(), steps=steps) as here:
+            steps.processes = here.processes
+            with pytest.raises(RunCutError, match="nothing can be kept; run it again"):
+                perform(here, SMALL, tmp_path / "run", steps=steps)
+    except RigError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"no servers here: {error}")
+
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

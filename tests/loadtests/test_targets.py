@@ -10,7 +10,8 @@ import pytest
 from loadtests.assignment import assign
 from loadtests.control import Control
 from loadtests.riders import settle_in_from_outside
-from loadtests.rig.folder import free_port
+from loadtests.rig.folder import RigError, free_port
+from loadtests.rig.servers import servers
 from loadtests.targets import refuse_foreign, refuse_foreign_servers
 from simulation.scenario import Scenario
 from worker.errors import UsageError
@@ -51,6 +52,24 @@ def test_another_machine_is_refused_without_its_password(url: str) -> None:
 
     assert "secret" not in str(refused.value)
     refuse_foreign("DATABASE_URL", url, i_own_this_host=True)
+
+
+@pytest.mark.parametrize("variable", ["PGHOSTADDR", "PGSERVICE"])
+def test_an_environment_that_leads_elsewhere_is_refused_at_every_door(
+    monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    url = "postgresql://u@127.0.0.1:1/db"
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.setenv(variable, "192.0.2.7")
+
+    with pytest.raises(UsageError, match=r"192\.0\.2\.7.*i-own-this-host"):
+        refuse_foreign_servers(i_own_this_host=False)
+    with (
+        pytest.raises(RigError, match=r"192\.0\.2\.7.*i-own-this-host"),
+        servers(environ={"DATABASE_URL": url}),
+    ):
+        pass
 
 
 @pytest.mark.parametrize(

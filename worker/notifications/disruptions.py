@@ -24,8 +24,8 @@ class Disruptions:
 
     ``to_at`` ends the time in which a rider is concerned: a vehicle's expected time; it
     begins ``delay_s`` before. Of alerts, which come first, ``alerts_from_at`` says when
-    it begins. ``alert``: index in ``alerts``, -1 for none; of a
-    delay it is the alert that explains it, where alerts were added before.
+    it begins. ``alert``: index in ``alerts``, -1 for none; of a delay it is the alert
+    that explains it.
     ``skipped``: rows with a service date that is none, or too far from now.
     """
 

@@ -55,7 +55,7 @@ def insert_notifications(
     rows = disruptions
     days = [day for day in map(service_day, set(rows.service_date)) if day is not None]
     windows = around(days)
-    row = db.execute(
+    found = db.execute(
         statement(timetable=timetable).encode(),
         {
             "starts": [day.starts_at for day in windows],
@@ -89,8 +89,8 @@ def insert_notifications(
             "offset_s": clock_offset_s,
         },
     ).fetchone()
-    assert row is not None
-    ids, capped = row
+    assert found is not None
+    ids, capped = found
     return Matched(ids=list(ids), capped=int(capped))  # type: ignore[call-overload]
 
 

@@ -130,14 +130,19 @@ place as materialized (
     join platform s on s.parent_station = o.stop_id
     where o.trip_id is null
 ),
--- Where and when what is no delay begins to matter.
+-- Where and when what is no delay begins to matter: a trip that does not run from its
+-- first call to come to its last.
 whole as materialized (
     select
         s.n, s.kind, s.route_id, s.trip_id, s.delay_s,
         coalesce(c.stop_id, s.stop_id) as stop_id, c.at,
-        coalesce(c.at, s.from_at) as from_at, coalesce(c.at, s.to_at) as to_at
+        coalesce(c.at, s.from_at) as from_at, coalesce(c.last_at, s.to_at) as to_at
     from odd s
-    left join (select distinct on (n) * from call order by n, at) c using (n)
+    left join (
+        select distinct on (n) *, max(at) over (partition by n) as last_at
+        from call
+        order by n, at
+    ) c using (n)
     -- What would be over by now is told no more.
     where c.n is not null or s.n not in (select n from planned)
 ),
@@ -154,21 +159,25 @@ at_stop as materialized (
     from call c
     join odd s using (n)
 ),
--- An alert at a stop concerns its station and platforms too.
+-- An alert at a stop concerns its station and platforms too. Joined, not looked up row
+-- by row: alerts name many stops, and there are thousands of platforms.
 alert_at as materialized (
-    select a.*, null::bigint as at, p.name
+    select a.*, null::bigint as at, a.stop_id as name
     from odd a
-    cross join lateral (
-        select a.stop_id as name
-        union all
-        select parent_station from platform where stop_id = a.stop_id
-        union all
-        select stop_id from platform where parent_station = a.stop_id
-    ) p
     where a.kind = 'alert' and a.stop_id <> ''
+    union all
+    select a.*, null, s.parent_station
+    from odd a
+    join platform s on s.stop_id = a.stop_id
+    where a.kind = 'alert'
+    union all
+    select a.*, null, s.stop_id
+    from odd a
+    join platform s on s.parent_station = a.stop_id
+    where a.kind = 'alert'
 ),
 -- For riders of a line: of each quarter of an hour the worst is enough, told to those
--- whom any of it concerns.
+-- whom any of it concerns; of an alert one row, however many of its stops it names.
 line as materialized (
     select
         s.n, s.kind, s.route_id, s.trip_id, s.delay_s, s.stop_id, s.to_at as at,
@@ -185,7 +194,16 @@ line as materialized (
         group by route_id, from_at / 900
     ) worst using (n)
     union all
-    select * from whole
+    select * from whole where kind <> 'alert'
+    union all
+    (
+        select distinct on (
+            route_id, width_bucket(n, %(alert_from)s::bigint[])
+        ) *
+        from whole
+        where kind = 'alert'
+        order by route_id, width_bucket(n, %(alert_from)s::bigint[]), n
+    )
 ),
 at_place as materialized (
     select {said}, f.user_id, f.to_stop_id
@@ -242,7 +260,11 @@ candidate as (
     select {said}, f.user_id, true
     from (select *, to_at as at from said where kind = 'delay') p
     join open f on f.trip_id = p.trip_id
-    where (f.stop_id is null or f.stop_id = p.stop_id) and {wanted}
+    where (
+            f.stop_id is null or f.stop_id = p.stop_id or (p.stop_id, f.stop_id) in (
+                select stop_id, parent_station from platform
+            )
+        ) and {wanted}
     union all
     select {said}, f.user_id, true
     from whole p

@@ -140,7 +140,7 @@ PUSH = Push(
         "Ten minutes late a delay is history. Apple wants a token at most each 20 "
         "minutes and at least each hour. Twenty devices of one line that are all "
         "foreign are less likely than an APNS_TOPIC that a deploy got wrong; one that "
-        "worked within a week is right. A batch "
-        "that status looks back on is 28 kB at most: 2,000 fit beside the queues."
+        "worked within a week is right. A batch that status looks back on is 28 kB at "
+        "most: 2,000 fit beside the queues."
     ),
 )

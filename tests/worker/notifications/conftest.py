@@ -3,7 +3,7 @@
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 import pytest
 
+from loadtests.rig.population import populate
 from worker.clients import postgres
 from worker.notifications.disruptions import Disruptions
 from worker.notifications.match import Matched, insert_notifications
@@ -198,3 +199,35 @@ def timetable(database, tmp_path: Path) -> None:
         load_version(
             db, [source], TIMETABLE, now=MONDAY_8, fence=lambda _: None, by_hand=True
         )
+
+
+@pytest.fixture
+def arrived(apple) -> Callable[[], list[dict[str, Any]]]:
+    """Every push that reached the double, in order."""
+
+    def read() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        after = 0
+        while True:
+            page = apple.get("/arrivals", params={"after": after, "wait_s": 0}).json()
+            if not page["arrivals"]:
+                return found
+            found += page["arrivals"]
+            after = page["next"]
+
+    return read
+
+
+@pytest.fixture
+def waiting(owner, match, happens) -> Callable[..., list[int]]:
+    """Makes notifications that wait, one a rider; their ids."""
+
+    def make(riders: int = 1, seed: int = 1) -> list[int]:
+        populate(owner, users=riders, lines=["T1"], seed=seed)
+        now = datetime.now(UTC)
+        today = now.strftime("%Y%m%d")
+        ids = match(happens.late(now, service_date=today), now=now).ids
+        assert len(ids) == riders
+        return ids
+
+    return make

@@ -1,14 +1,10 @@
 """Sending to Apple's double, through every kind of answer and every kind of death."""
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from contextlib import nullcontext
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,7 +12,6 @@ import psutil
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 
-from loadtests.rig.population import populate
 from worker import keys
 from worker.clients import postgres, token
 from worker.clients.apns import Apns
@@ -30,7 +25,6 @@ from worker.policy import POLICY
 from worker.telemetry import gauges
 
 ROOT = Path(__file__).resolve().parents[3]
-DYING = Path(__file__).with_name("sender_that_dies.py")
 
 
 @pytest.fixture
@@ -55,32 +49,6 @@ def sender(world, database, redis):
         ),
     )
     apns.close()
-
-
-@pytest.fixture
-def waiting(owner, match, happens):
-    """Makes notifications that wait, one a rider; their ids."""
-
-    def make(riders=1, seed=1):
-        populate(owner, users=riders, lines=["T1"], seed=seed)
-        now = datetime.now(UTC)
-        today = now.strftime("%Y%m%d")
-        ids = match(happens.late(now, service_date=today), now=now).ids
-        assert len(ids) == riders
-        return ids
-
-    return make
-
-
-def arrived(apple):
-    """Every push that reached the double, in order."""
-    found, after = [], 0
-    while True:
-        page = apple.get("/arrivals", params={"after": after, "wait_s": 0}).json()
-        if not page["arrivals"]:
-            return found
-        found += page["arrivals"]
-        after = page["next"]
 
 
 def break_apple(apple, kind, value=None, duration_s=60):
@@ -119,14 +87,16 @@ def free_all(owner):
     owner.execute("update app.notifications set due_at = now() - interval '1 second'")
 
 
-def test_a_batch_arrives_once_under_its_own_ids(sender, waiting, riders, apple, redis):
+def test_a_batch_arrives_once_under_its_own_ids(
+    sender, waiting, riders, redis, arrived
+):
     ids = waiting(30)
 
     said = sender.send(ids)
     again = sender.send(ids)
 
     rows = {str(row["apns_id"]): row for row in riders.told()}
-    pushes = arrived(apple)
+    pushes = arrived()
     assert said == {"claimed": 30, "sent": 30}
     assert again == {"claimed": 0}
     assert {each["apns_id"] for each in pushes} == set(rows)
@@ -144,7 +114,7 @@ def test_a_batch_arrives_once_under_its_own_ids(sender, waiting, riders, apple, 
     ("status", "reason"), [(410, "Unregistered"), (400, "BadDeviceToken")]
 )
 def test_a_dead_token_is_disabled_and_never_tried_again(
-    sender, waiting, riders, owner, apple, status, reason
+    sender, waiting, riders, owner, apple, status, reason, arrived
 ):
     ids = waiting(3)
     refuse(apple, status, reason)
@@ -155,7 +125,7 @@ def test_a_dead_token_is_disabled_and_never_tried_again(
 
     assert states(riders) == {("failed", reason): 3}
     assert disabled(owner) == [reason] * 3
-    assert len(arrived(apple)) == 3
+    assert len(arrived()) == 3
 
 
 ANSWERS = [row for row in outcomes.TABLE if row.status and row.reason]
@@ -170,7 +140,7 @@ AFTERWARDS = {
 
 @pytest.mark.parametrize("row", ANSWERS, ids=lambda row: f"{row.status} {row.reason}")
 def test_each_answer_of_apple_does_to_row_and_device_what_the_table_says(
-    sender, waiting, riders, owner, apple, redis, row
+    sender, waiting, riders, owner, apple, redis, row, arrived
 ):
     ids = waiting(2)
     redis.set(keys.apns_vouched(sender.apns.name), 1)
@@ -186,7 +156,7 @@ def test_each_answer_of_apple_does_to_row_and_device_what_the_table_says(
     assert [each["state"] for each in riders.told()] == [state] * 2
     assert [each["outcome"] for each in riders.told()][:asked] == [row.reason] * asked
     assert disabled(owner) == [row.reason] * 2 * dead
-    assert len(arrived(apple)) == asked
+    assert len(arrived()) == asked
     assert bool(redis.exists(keys.APNS_PAUSED)) is stops
 
 
@@ -308,7 +278,7 @@ def test_what_apple_puts_off_is_sent_later(
 
 
 def test_a_refused_provider_stops_all_senders_and_loses_nothing(
-    sender, waiting, riders, owner, apple, redis
+    sender, waiting, riders, owner, apple, redis, arrived
 ):
     ids = waiting(20)
     refuse(apple, 403, "InvalidProviderToken")
@@ -319,7 +289,7 @@ def test_a_refused_provider_stops_all_senders_and_loses_nothing(
 
     assert "InvalidProviderToken" in paused["paused"]
     assert redis.ttl(keys.APNS_PAUSED) <= POLICY.push.paused_s
-    assert len(arrived(apple)) == 1
+    assert len(arrived()) == 1
     assert owner.execute(
         "select count(*) from app.devices where disabled_at is not null"
     ).fetchone() == (0,)
@@ -343,7 +313,7 @@ def test_senders_that_rest_raise_an_alarm(redis):
 
 
 def test_an_expired_provider_token_is_renewed_once(
-    sender, waiting, riders, apple, redis, world
+    sender, waiting, riders, redis, world, arrived
 ):
     ids = waiting(5)
     old = token.current(redis, sender.key, POLICY.push, now=lambda: time.time() - 3_660)
@@ -354,7 +324,7 @@ def test_an_expired_provider_token_is_renewed_once(
     ))  # fmt: skip
 
     assert sender.send(ids) == {"claimed": 5, "sent": 5}
-    reasons = [each["reason"] for each in arrived(apple)]
+    reasons = [each["reason"] for each in arrived()]
     assert reasons == ["ExpiredProviderToken"] + [""] * 5
 
 
@@ -380,7 +350,7 @@ def test_a_mistake_of_ours_fails_and_raises_an_alarm(
 
 
 @pytest.mark.parametrize("kind", ["goaway", "cut"])
-def test_a_connection_that_ended_is_replaced(sender, waiting, apple, kind):
+def test_a_connection_that_ended_is_replaced(sender, waiting, apple, kind, arrived):
     ids = waiting(40)
 
     sender.send(ids[:20])
@@ -388,7 +358,7 @@ def test_a_connection_that_ended_is_replaced(sender, waiting, apple, kind):
     said = sender.send(ids[20:])
 
     assert said == {"claimed": 20, "sent": 20}
-    assert len(arrived(apple)) == 40
+    assert len(arrived()) == 40
 
 
 def test_streams_that_are_reset_are_tried_again(sender, waiting, riders, owner, apple):
@@ -471,77 +441,3 @@ def test_the_sweep_finds_lost_messages_and_ends_what_is_late(
     assert published == [("apns_worker", 4)]
     ((_, fields),) = redis.xrange(keys.DELIVERIES)
     assert [each.outcome for each in deliveries.parsed(fields)] == ["expired"]
-
-
-SHORT_LEASE = (
-    "tasks.apns_worker.soft_time_limit_s=1",
-    "tasks.apns_worker.time_limit_s=2",
-    "push.claim_margin_s=0",
-)
-BATCH = POLICY.push.batch_size
-DEATHS = (
-    ("before the claim", 2),
-    ("claimed, not committed", 2),
-    ("claimed, not sent", 2),
-    ("half sent", 150),
-    ("sent, not marked", 2),
-    ("marked, not committed", 2),
-    ("committed, not said", 2),
-    ("said", 2),
-)
-
-
-def sent_until_death(environment, *death):
-    """Run a sender to its end; its exit code."""
-    command = [sys.executable, str(DYING), *map(str, death)]
-    return subprocess.run(
-        command, cwd=ROOT, env=environment, timeout=150, check=False
-    ).returncode
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("riders_in_all", [10_000])
-def test_a_sender_killed_at_each_step_loses_nothing(
-    waiting,
-    riders,
-    owner,
-    apple,
-    world,
-    database,
-    redis_url,
-    riders_in_all,
-):
-    waiting(riders_in_all)
-    environment = {
-        **os.environ,
-        **world.environment,
-        "PYTHONPATH": str(ROOT),
-        "REDIS_URL": redis_url,
-        "DATABASE_URL": database.url,
-        "POLICY_SET": " ".join(SHORT_LEASE),
-    }
-
-    for death in DEATHS:
-        assert sent_until_death(environment, *death) == -signal.SIGKILL
-        free_all_dead_claims(owner)
-    assert sent_until_death(environment) == 0
-
-    rows = {str(row["apns_id"]): row for row in riders.told()}
-    pushes = arrived(apple)
-    times = Counter(each["apns_id"] for each in pushes)
-    duplicates = len(pushes) - len(times)
-    print(f"{duplicates} of {riders_in_all} sent twice, nothing lost")  # noqa: T201
-    assert states(riders) == {("sent", "sent"): riders_in_all}
-    assert set(times) == set(rows)
-    assert 0 < duplicates <= 4 * BATCH
-    assert max(times.values()) <= 2
-    assert all(p["collapse_id"] == rows[p["apns_id"]]["collapse_id"] for p in pushes)
-
-
-def free_all_dead_claims(owner):
-    """As if the leases of the dead sender had run out, without waiting for them."""
-    owner.execute(
-        "update app.notifications set due_at = now() - interval '1 second' "
-        "where state = 'sending'"
-    )
