@@ -37,6 +37,7 @@ class Home:
 
     def __init__(self) -> None:
         sweep()
+        self._asked = 0
         self.folder = _new_folder()
         keeper_script.write_owner(self.folder, [os.getpid()])
         self._keeper = subprocess.Popen(
@@ -105,15 +106,22 @@ class Home:
     def _ask(self, request: dict[str, object]) -> Any:
         assert self._keeper.stdin is not None
         assert self._keeper.stdout is not None
+        self._asked += 1
+        asked = {**request, "number": self._asked}
+        answer: dict[str, Any] = {}
         try:
-            self._keeper.stdin.write(json.dumps(request).encode() + b"\n")
+            self._keeper.stdin.write(json.dumps(asked).encode() + b"\n")
             self._keeper.stdin.flush()
-            line = self._keeper.stdout.readline()
+            # A signal may have cut the one before off from its answer, which is left.
+            while answer.get("number") != self._asked:
+                line = self._keeper.stdout.readline()
+                if not line:
+                    raise BrokenPipeError
+                answer = json.loads(line)
         except BrokenPipeError:
-            line = b""
-        if not line:
-            raise RigError("the rig's keeper has ended, and its servers with it")
-        answer = json.loads(line)
+            raise RigError(
+                "the rig's keeper has ended, and its servers with it"
+            ) from None
         if "error" in answer:
             raise RigError(f"a process of the rig did not start: {answer['error']}")
         return answer

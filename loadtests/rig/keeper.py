@@ -174,7 +174,8 @@ def watch(keeper: Keeper) -> None:
             return
         *lines, waiting = (waiting + read).split(b"\n")
         for line in lines:
-            os.write(1, json.dumps(answer(keeper, line)).encode() + b"\n")
+            said = {**answer(keeper, line), "number": json.loads(line)["number"]}
+            os.write(1, json.dumps(said).encode() + b"\n")
 
 
 def main() -> None:

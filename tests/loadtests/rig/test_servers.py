@@ -69,6 +69,30 @@ def test_nothing_outlives_a_parent_however_it_dies(how: signal.Signals) -> None:
     assert gone(pids, folder)
 
 
+def test_a_question_that_a_signal_cut_off_leaves_its_answer_to_nobody() -> None:
+    class CutError(Exception):
+        pass
+
+    def cut(*_: object) -> None:
+        raise CutError
+
+    home = Home()
+    before = signal.signal(signal.SIGALRM, cut)
+    try:
+        home.start("sleeper", [sys.executable, "-c", "import time; time.sleep(60)"])
+        keeper = json.loads((home.folder / OWNER_FILE).read_text())[1][0]
+        os.kill(keeper, signal.SIGSTOP)
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        with pytest.raises(CutError):
+            home.start("other", [sys.executable, "-c", "import time; time.sleep(60)"])
+        os.kill(keeper, signal.SIGCONT)
+
+        assert set(home.pids()) == {"sleeper", "other"}
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        home.close()
+
+
 def test_the_next_start_sweeps_what_a_killed_keeper_left() -> None:
     parent, folder, pids = start_parent()
     keeper = json.loads((folder / OWNER_FILE).read_text())[1][0]
