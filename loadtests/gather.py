@@ -3,7 +3,7 @@
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from worker.measures import Recorded, quantile
 from worker.records import Delivery, Sample, TaskRecord, as_row
 
 CANARY_FILE = "canary.txt"
+_GROUPS = ("published_at", "notifications")
 
 
 def gather(
@@ -70,7 +71,8 @@ def gather(
         "events": _events(run, delays),
         "happened": told.pop("happened", []),
         "groups": {
-            name: publisher.get(name, []) for name in ("published_at", "notifications")
+            **{name: publisher.get(name, []) for name in _GROUPS},
+            "unended_at": unended_at(publisher, tasks),
         },
         "publisher": _reconciled(publisher, stage.recorder.tasks),
         "sync": as_row(stage.sync),
@@ -95,6 +97,19 @@ def left_undone(run: Assignment, told: dict[str, Any]) -> str:
     if published < groups:
         return f"{published} of its {groups} groups were published"
     return ""
+
+
+def unended_at(
+    publisher: Mapping[str, Any], ended: Sequence[TaskRecord]
+) -> list[float]:
+    """When the publisher handed over each of its messages no attempt of which has
+    ended: nothing else says of them that they waited.
+    """
+    known = {record.task_id for record in ended}
+    handed = zip(
+        publisher.get("message_ids", ()), publisher.get("handed_at", ()), strict=True
+    )
+    return [at for message, at in handed if message not in known]
 
 
 def command() -> str:

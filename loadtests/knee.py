@@ -26,8 +26,9 @@ def steps_of(about: Mapping[str, Any], run: Recorded) -> list[Step]:
     """The steps of a run with several rates; none for another run.
 
     Senders keep up while the 95th percentile of the wait is what is promised
-    (``objectives.queue_wait``); a step in which something was offered and nobody served
-    was not kept up with, one in which nothing was offered says nothing.
+    (``objectives.queue_wait``). A message that never ended has waited until the end of
+    the run (older runs do not tell of any). A step in which something was offered and
+    nobody served was not kept up with, one in which nothing was offered says nothing.
     """
     scenario = about["scenario_as_run"]
     rates: Sequence[float] = scenario.get("groups_per_s", ())
@@ -37,16 +38,14 @@ def steps_of(about: Mapping[str, Any], run: Recorded) -> list[Step]:
     lasts_s = (run.finished_at - DRAIN_S - begins_at) / len(rates)
     groups = about["groups"]
     published = list(zip(groups["published_at"], groups["notifications"], strict=True))
+    messages = [(r.enqueued_at, r.wait_s) for r in run.of_task(PUSH).tasks]
+    messages += [(at, run.finished_at - at) for at in groups.get("unended_at", ())]
     steps = []
     for number in range(len(rates)):
         start = begins_at + number * lasts_s
         end = start + lasts_s
         offered = sum(size for at, size in published if start <= at < end)
-        waits = [
-            record.wait_s
-            for record in run.of_task(PUSH).tasks
-            if start <= record.enqueued_at < end
-        ]
+        waits = (wait_s for at, wait_s in messages if start <= at < end)
         wait_p95_s = quantile(waits, 0.95)
         steps.append(
             Step(

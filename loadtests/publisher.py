@@ -42,12 +42,14 @@ Tell = Callable[[float], None]
 class Publishing:
     """What a publisher has done. ``published_at``: epoch seconds before a group was
     handed over; ``late_s``: from when it was due until the broker had all of it.
+    ``handed_at``: the same instants, one for each of ``message_ids``.
     """
 
     published_at: list[float] = field(default_factory=list)
     notifications: list[int] = field(default_factory=list)
     late_s: list[float] = field(default_factory=list)
     message_ids: list[str] = field(default_factory=list)
+    handed_at: list[float] = field(default_factory=list)
     left_to_sweep: int = 0
 
     def publish(
@@ -66,6 +68,7 @@ class Publishing:
             at = clock()
             self.left_to_sweep += hand([ids for _, ids in together])
             over_at = clock()
+            self.handed_at += [at] * (len(self.message_ids) - len(self.handed_at))
             for due_at, ids in together:
                 self.published_at.append(at)
                 self.notifications.append(len(ids))
@@ -79,6 +82,7 @@ class Publishing:
             "notifications": self.notifications,
             "late_s": [round(late_s, 6) for late_s in self.late_s],
             "message_ids": self.message_ids,
+            "handed_at": [round(at, 6) for at in self.handed_at],
             "left_to_sweep": self.left_to_sweep,
         }
 

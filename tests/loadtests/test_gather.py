@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from loadtests.assignment import assign
-from loadtests.gather import left_undone
+from loadtests.gather import left_undone, unended_at
 from simulation.scenario import Event, Scenario
+from worker.records import Outcome, TaskRecord
 
 SCENARIO = Scenario(
     name="steady",
@@ -48,3 +49,21 @@ def test_a_locust_that_told_nothing_did_nothing() -> None:
     run = assign(SCENARIO, list("abcd"), starts_at=1000.0)
 
     assert left_undone(run, {}) == f"0 of its {EVENTS} events happened"
+
+
+def test_messages_that_never_ended_are_told_of_by_when_they_were_handed_over() -> None:
+    ended = TaskRecord(
+        task_id="b",
+        attempt=0,
+        task="apns_worker",
+        queue="normal",
+        worker="bg",
+        enqueued_at=2.0,
+        started_at=2.1,
+        finished_at=2.5,
+        outcome=Outcome.SUCCEEDED,
+    )
+    publisher = {"message_ids": ["a", "b", "c"], "handed_at": [1.0, 2.0, 3.0]}
+
+    assert unended_at(publisher, [ended]) == [1.0, 3.0]
+    assert unended_at({}, [ended]) == []

@@ -72,6 +72,21 @@ def test_a_step_in_which_nothing_was_started_was_not_kept_up_with() -> None:
     assert [step.kept_up for step in steps] == [True, False]
 
 
+def test_a_step_most_of_whose_messages_never_ended_was_not_kept_up_with() -> None:
+    about, run = ramp(0.1, 0.2)
+    ended = [task for task in run.tasks if task.enqueued_at < STEP_S + 10]
+    never = [task.enqueued_at for task in run.tasks[len(ended) :]]
+    groups = {**about["groups"], "unended_at": never}
+
+    steps = steps_of(
+        {**about, "groups": groups},
+        Recorded(tasks=ended, started_at=0.0, finished_at=run.finished_at),
+    )
+
+    assert [step.kept_up for step in steps] == [True, False]
+    assert steps[1].wait_p95_s > STEP_S / 2
+
+
 def test_a_step_in_which_nothing_was_offered_is_no_knee() -> None:
     about, run = ramp(0.1, 0.2, LIMIT_S + 1)
     begun = [at >= STEP_S for at in about["groups"]["published_at"]]

@@ -72,12 +72,14 @@ def test_the_schedule_is_kept_whatever_an_answer_takes() -> None:
     def sleep(seconds: float) -> None:
         now[0] += seconds
 
+    publishing = Publishing()
+
     def hand(together: Sequence[Sequence[int]]) -> int:
         seen.append((now[0], len(together)))
+        publishing.message_ids.extend(str(ids[0]) for ids in together)
         now[0] += 0.4  # as long as an answer takes
         return sum(map(len, together))
 
-    publishing = Publishing()
     due = [(1.0, [1]), (2.0, [2, 3]), (2.1, [4]), (2.3, [5]), (5.0, [6])]
     publishing.publish(iter(due), hand, sleep=sleep, clock=lambda: now[0])
 
@@ -85,6 +87,9 @@ def test_the_schedule_is_kept_whatever_an_answer_takes() -> None:
     assert seen == [pytest.approx(each) for each in [(1, 1), (2, 1), (2.4, 2), (5, 1)]]
     assert publishing.late_s == pytest.approx([0.4, 0.4, 0.7, 0.5, 0.4])
     assert publishing.left_to_sweep == 6
+    # A message was handed over when its group was.
+    assert publishing.message_ids == ["1", "2", "4", "5", "6"]
+    assert publishing.handed_at == pytest.approx([1, 2, 2.4, 2.4, 5])
 
 
 def test_the_first_of_a_long_stall_does_not_wait_for_the_last() -> None:
