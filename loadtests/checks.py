@@ -53,6 +53,11 @@ def parse_check(text: str) -> Check:
         number = float(wanted)
     except ValueError:
         raise UsageError(f"--check '{text}': {wanted} is not a number") from None
+    if not math.isfinite(number):
+        raise UsageError(
+            f"--check '{text}': {wanted} decides nothing; give a number that a run can "
+            "miss or keep"
+        )
     return Check(measure=measure, sense=sense, wanted=number)
 
 

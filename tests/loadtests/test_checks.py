@@ -69,6 +69,10 @@ def test_every_failure_has_a_line() -> None:
         ("p95_push_s", "is not MEASURE<=NUMBER"),
         ("p95_pushes<=20", "there is no measure p95_pushes"),
         ("p95_push_s<=fast", "fast is not a number"),
+        ("p95_push_s<=nan", "nan decides nothing"),
+        ("p95_push_s<=inf", "inf decides nothing"),
+        ("lost>=-inf", "-inf decides nothing"),
+        ("lost<=1e999", "1e999 decides nothing"),
     ],
 )
 def test_a_check_of_another_form_is_refused(text: str, says: str) -> None:
