@@ -114,8 +114,8 @@ class Scenario:
             )
         if self.onsets < 1:
             raise UsageError(
-                f"{self.duration_s:g} s are too short for one onset: a run needs more "
-                f"than {self.warm_up_s + self.settle_s:g} s"
+                f"{self.duration_s:g} s are too short for one onset: a run lasts at "
+                f"least {self.warm_up_s + self.onset_every_s + self.settle_s:g} s"
             )
         if self.onsets > self.lines:
             raise UsageError(

@@ -63,6 +63,14 @@ def test_a_contradictory_size_is_refused(
         scenario("disruption", users=users, duration_s=duration_s)
 
 
+def test_a_run_as_long_as_the_refusal_of_a_shorter_one_says_has_an_onset() -> None:
+    with pytest.raises(UsageError, match=r"61 s are too short.*at least (\d+) s") as no:
+        scenario("disruption", users=10, duration_s=61)
+
+    least_s = float(str(no.value).split()[-2])
+    assert scenario("disruption", users=10, duration_s=least_s).onsets == 1
+
+
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(UsageError, match=r"choose one of .*disruption"):
         scenario("no-such", users=10, duration_s=300)
