@@ -16,10 +16,15 @@ ANSWER_S = 10.0
 """Beyond what a call itself may wait, the switchboard answers within this."""
 
 
+class SwitchboardError(UsageError):
+    """The switchboard does not answer."""
+
+
 class Control:
     """One connection to the switchboard; not to be shared between threads.
 
-    Every call raises UsageError when the switchboard cannot be reached or refuses.
+    Every call raises UsageError when the switchboard refuses, and of that kind
+    SwitchboardError when it cannot be reached.
     """
 
     def __init__(self, url: str, *, i_own_this_host: bool = False) -> None:
@@ -106,7 +111,7 @@ class Control:
             answer = response.read()
         except (OSError, http.client.HTTPException) as error:
             self.close()
-            raise UsageError(
+            raise SwitchboardError(
                 f"the switchboard at {self.url} does not answer "
                 f"({type(error).__name__}); start it: python -m loadtests rig"
             ) from None

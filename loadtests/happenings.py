@@ -27,7 +27,7 @@ def make_happen(
     clock: Callable[[], float] = time.time,
 ) -> None:
     """Bring about every event of the run; append by how much each was late, and to
-    ``done`` what was done besides delays, and when.
+    ``done`` what was done besides delays, and when: both once it was brought about.
 
     Returns after the last one. An event is due at its own instant, whatever the one
     before it took (open workload). ``sync`` asks for one, after NSW has published a new
@@ -39,9 +39,9 @@ def make_happen(
         due_at = run.starts_at + event.at_s
         sleep(max(0.0, due_at - clock()))
         at = clock()
-        late_s.append(at - due_at)
         if event.kind == "delay":
             control.delay(run.routes_of(event), event.value, event.duration_s)
+            late_s.append(at - due_at)
             continue
         if event.kind == "sync":
             control.reissue()
@@ -50,6 +50,7 @@ def make_happen(
             target, kind = FAULTS[event.kind]
             asked = {"target": target, "kind": kind, "duration_s": event.duration_s}
             control.fault({**asked, "value": event.value} if event.value else asked)
+        late_s.append(at - due_at)
         done.append(
             {
                 "kind": event.kind,

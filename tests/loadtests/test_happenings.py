@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from loadtests.assignment import Assignment, assign
+from loadtests.control import SwitchboardError
 from loadtests.happenings import make_happen
 from simulation.scenario import Event, Scenario
 
@@ -31,11 +32,18 @@ class Answering:
     watch: Watch
     slow_s: float = 0.0
     asked: list[tuple[float, Any]] = field(default_factory=list)
+    falls_silent_after: int = 1000
+
+    def __post_init__(self) -> None:
+        self.delays = 0
 
     def reissue(self) -> None:
         self.asked.append((self.watch.now, "reissue"))
 
     def delay(self, routes: list[str], delay_s: float, duration_s: float) -> None:
+        self.delays += 1
+        if self.delays > self.falls_silent_after:
+            raise SwitchboardError("it does not answer")
         self.asked.append((self.watch.now, routes))
         self.watch.sleep(self.slow_s)
 
@@ -97,6 +105,24 @@ def test_a_slow_answer_does_not_move_the_events_after_the_next() -> None:
     assert [a - d for a, d in zip(asked, due, strict=True)] == pytest.approx(late_s)
     assert late_s[0] == pytest.approx(0.0)
     assert max(late_s) > 0
+
+
+def test_what_could_not_be_brought_about_is_not_told_of() -> None:
+    watch = Watch()
+    late_s: list[float] = []
+
+    with pytest.raises(SwitchboardError):
+        make_happen(
+            run_of(),
+            Answering(watch, falls_silent_after=2),  # type: ignore[arg-type]
+            late_s=late_s,
+            done=[],
+            sync=lambda: None,
+            sleep=watch.sleep,
+            clock=watch.time,
+        )
+
+    assert len(late_s) == 2
 
 
 def test_an_event_for_every_line_names_every_route() -> None:
