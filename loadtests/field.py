@@ -16,7 +16,7 @@ from loadtests.control import Control
 from loadtests.happenings import make_happen
 from loadtests.letterbox import Letterbox
 from loadtests.publisher import Publishing, publish_task
-from worker.errors import UsageError
+from worker.errors import WorkerError
 
 EVENTS_EVERY_S = 0.5
 POLL_WAIT_S = 5.0
@@ -120,10 +120,10 @@ class Field:
             gevent.sleep(EVENTS_EVERY_S)
 
     def _ask(self, call: Any, *arguments: Any, **named: Any) -> Any:
-        """Ask the switchboard; what it cannot answer is asked again a second later."""
+        """Ask the outside; complain of what it does not answer, then wait a second."""
         try:
             return call(*arguments, **named)
-        except UsageError as error:
+        except WorkerError as error:
             self._complain(error)
             gevent.sleep(1.0)
             return None

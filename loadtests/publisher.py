@@ -23,6 +23,8 @@ from worker.notifications import outbox
 
 NICE = -10
 
+AWAY = "the broker is away: the group was left to the sweep"
+
 TOGETHER = 16
 """Groups that are due are handed over together, so many at most: what is overdue costs
 one round trip, and the first of them does not wait for the last of a long stall."""
@@ -32,10 +34,11 @@ Group = tuple[float, Sequence[int]]
 
 Hand = Callable[[Sequence[Sequence[int]]], int]
 """Hand the ids of some groups to the broker, each group in batches of its own; how many
-were left to the sweep."""
+were left to the sweep. TransientError: the broker is away, and all of them are."""
 
-Tell = Callable[[float], None]
-"""Hear of a group: seconds from when it was due until the broker had it."""
+Tell = Callable[[float, TransientError | None], None]
+"""Hear of a group: seconds from when it was due until the broker had it, or until it
+was known to be away."""
 
 
 @dataclass(kw_only=True)
@@ -58,7 +61,7 @@ class Publishing:
         hand: Hand,
         *,
         sleep: Callable[[float], None],
-        tell: Tell = lambda took_s: None,
+        tell: Tell = lambda took_s, error: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Hand each group over when it is due, one that is overdue at once; none is
@@ -66,14 +69,19 @@ class Publishing:
         """
         for together in _due(groups, sleep, clock):
             at = clock()
-            self.left_to_sweep += hand([ids for _, ids in together])
+            away: TransientError | None = None
+            try:
+                self.left_to_sweep += hand([ids for _, ids in together])
+            except TransientError as error:
+                away = error
+                self.left_to_sweep += sum(len(ids) for _, ids in together)
             over_at = clock()
             self.handed_at += [at] * (len(self.message_ids) - len(self.handed_at))
             for due_at, ids in together:
                 self.published_at.append(at)
                 self.notifications.append(len(ids))
                 self.late_s.append(over_at - due_at)
-                tell(over_at - due_at)
+                tell(over_at - due_at, away)
 
     def as_json(self) -> dict[str, Any]:
         """For the process that records the run."""
@@ -117,8 +125,8 @@ def hand_over_as_the_matcher_does(message_ids: list[str]) -> Hand:
 
     Groups that come together share one look at the queue and one round trip, a batch of
     kombu's producer: round trips, each of which waits for Redis to get a core beside
-    the workers, are what keeps a publisher from its schedule. A broker that is away
-    leaves the groups to the sweep, as the worker does.
+    the workers, are what keeps a publisher from its schedule. With a broker that is
+    away (TransientError) the groups are left to the sweep, as the worker leaves them.
 
     Imports the worker's app, which reads the environment: REDIS_URL and POLICY_SET.
     """
@@ -152,7 +160,7 @@ def hand_over_as_the_matcher_does(message_ids: list[str]) -> Hand:
                         message = task.apply_async(args=(batch,), producer=producer)
                         sent.append(message.id)
         except (TransientError, OperationalError, BatchPublishError):
-            return sum(map(len, groups))
+            raise TransientError(AWAY) from None
         message_ids.extend(sent)
         return left
 
@@ -173,7 +181,13 @@ def ahead_of_the_workers() -> bool:
 
 
 def publish_task(task: str) -> None:
-    """Publish one message without arguments, as an operator does by hand."""
+    """Publish one message without arguments, as an operator does by hand.
+
+    Raises TransientError when the broker is away.
+    """
     from worker.app import app
 
-    app.tasks[task].apply_async()
+    try:
+        app.tasks[task].apply_async()
+    except OperationalError:
+        raise TransientError(f"the broker is away: no {task} was asked for") from None

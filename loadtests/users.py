@@ -214,7 +214,7 @@ class Publisher(RunUser):
             groups_of(run),
             hand,
             sleep=gevent.sleep,
-            tell=lambda took_s: self.tell(PUBLISH, took_s),
+            tell=partial(self.tell, PUBLISH),
         )
         gevent.sleep(run.scenario.duration_s)
 

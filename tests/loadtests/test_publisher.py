@@ -13,7 +13,7 @@ import pytest
 from redis import Redis
 
 from loadtests.assignment import assign
-from loadtests.publisher import TOGETHER, Publishing, groups_of
+from loadtests.publisher import AWAY, TOGETHER, Publishing, groups_of
 from simulation.scenario import Event, Scenario
 from worker.measures import quantile
 
@@ -49,7 +49,7 @@ def test_a_stall_of_the_broker_is_felt_by_every_group_that_was_due_in_it(
         iter(due),
         hand,
         sleep=time.sleep,
-        tell=open_s.append,
+        tell=lambda took_s, _: open_s.append(took_s),
     )
 
     # A closed loop asks again when it is answered: one slow answer among a hundred.
@@ -176,10 +176,31 @@ def test_what_a_full_queue_has_no_room_for_is_left_to_the_sweep(redis_url: str) 
     assert Redis.from_url(redis_url).llen("q:normal") == 3
 
 
-def test_a_broker_that_is_away_leaves_all_to_the_sweep(redis_url: str) -> None:
-    (told,), messages = handed("redis://127.0.0.1:1/0", redis_url, [[1, 2], [3]])
+PUBLISHING = """
+from loadtests.publisher import Publishing, hand_over_as_the_matcher_does
 
-    assert (told[0], messages) == (3, 0)
+publishing = Publishing()
+publishing.publish(
+    iter([(0.0, [1, 2]), (0.0, [3])]),
+    hand_over_as_the_matcher_does(publishing.message_ids),
+    sleep=lambda _: None,
+    tell=lambda took_s, error: print(took_s > 0, error),
+)
+print(publishing.left_to_sweep, publishing.message_ids)
+"""
+
+
+def test_a_broker_that_is_away_is_a_failure_and_leaves_all_to_the_sweep() -> None:
+    said = subprocess.run(
+        [sys.executable, "-c", PUBLISHING],
+        env={**os.environ, "REDIS_URL": "redis://127.0.0.1:1/0"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert said.stdout.splitlines() == [f"True {AWAY}", f"True {AWAY}", "3 []"]
 
 
 def test_each_group_gets_ids_of_its_own_and_none_is_left_over() -> None:
