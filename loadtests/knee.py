@@ -13,10 +13,11 @@ PUSH = "apns_worker"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """One rate of a ramp: notifications a second that were published, and how long the
-    messages that carried them waited.
+    """One rate of a ramp: notifications a second that its scenario states, and that
+    were published (their groups fall by chance); how long their messages waited.
     """
 
+    stated_per_s: float
     offered_per_s: float
     wait_p95_s: float
     kept_up: bool
@@ -35,13 +36,14 @@ def steps_of(about: Mapping[str, Any], run: Recorded) -> list[Step]:
     if len(rates) < 2:
         return []
     begins_at = run.started_at + scenario["warm_up_s"]
+    group_mean = (scenario["group_least"] + scenario["group_most"]) / 2
     lasts_s = (run.finished_at - DRAIN_S - begins_at) / len(rates)
     groups = about["groups"]
     published = list(zip(groups["published_at"], groups["notifications"], strict=True))
     messages = [(r.enqueued_at, r.wait_s) for r in run.of_task(PUSH).tasks]
     messages += [(at, run.finished_at - at) for at in groups.get("unended_at", ())]
     steps = []
-    for number in range(len(rates)):
+    for number, rate in enumerate(rates):
         start = begins_at + number * lasts_s
         end = start + lasts_s
         offered = sum(size for at, size in published if start <= at < end)
@@ -49,6 +51,7 @@ def steps_of(about: Mapping[str, Any], run: Recorded) -> list[Step]:
         wait_p95_s = quantile(waits, 0.95)
         steps.append(
             Step(
+                stated_per_s=rate * group_mean,
                 offered_per_s=offered / lasts_s,
                 wait_p95_s=wait_p95_s,
                 kept_up=not offered or OBJECTIVES["queue_wait"].met(wait_p95_s),

@@ -155,15 +155,16 @@ def _ramp(steps: Sequence[Step]) -> Table:
     limit = OBJECTIVES["queue_wait"].limit
     knee = knee_of(steps)
     found = (
-        "no knee: every rate was kept up with"
+        "no knee: every rate was kept up with; more --users go further"
         if knee is None
         else f"the knee is at {knee.offered_per_s:.0f} notifications a second"
     )
     table = Table(title=f"ramp: {found}", caption=f"kept up: p95 wait <= {limit:g} s")
-    for column in ("notifications/s", "wait p95 s", "kept up"):
+    for column in ("stated/s", "notifications/s", "wait p95 s", "kept up"):
         table.add_column(column, justify="right")
     for step in steps:
         table.add_row(
+            _number(step.stated_per_s),
             _number(step.offered_per_s),
             _number(step.wait_p95_s),
             ("yes" if step.kept_up else "no") if step.offered_per_s else "-",

@@ -36,7 +36,12 @@ def ramp(*waits_s: float) -> tuple[dict[str, Any], Recorded]:
         for second in range(int(STEP_S))
     ]
     about = {
-        "scenario_as_run": {"groups_per_s": [1.0] * len(waits_s), "warm_up_s": 0.0},
+        "scenario_as_run": {
+            "groups_per_s": [1.0 + step for step in range(len(waits_s))],
+            "group_least": 5,
+            "group_most": 15,
+            "warm_up_s": 0.0,
+        },
         "groups": {
             "published_at": [task.enqueued_at for task in tasks],
             "notifications": [10 * (1 + int(t.enqueued_at // STEP_S)) for t in tasks],
@@ -49,6 +54,7 @@ def ramp(*waits_s: float) -> tuple[dict[str, Any], Recorded]:
 def test_the_knee_is_the_first_step_that_was_not_kept_up_with() -> None:
     steps = steps_of(*ramp(0.1, 0.5, LIMIT_S + 1, LIMIT_S * 4))
 
+    assert [step.stated_per_s for step in steps] == pytest.approx([10, 20, 30, 40])
     assert [step.offered_per_s for step in steps] == pytest.approx([10, 20, 30, 40])
     assert [step.kept_up for step in steps] == [True, True, False, False]
     knee = knee_of(steps)
