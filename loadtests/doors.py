@@ -13,6 +13,7 @@ from rich.console import Console
 from loadtests.assignment import refuse_endless
 from loadtests.checks import parse_check, verdict
 from loadtests.given import Input
+from loadtests.outlet import default_folder, refuse_taken, refuse_unwritable
 from loadtests.progress import Steps
 from loadtests.rig.handover import APNS_RTT_S
 from loadtests.rows import rows_of
@@ -93,22 +94,23 @@ def run(
             "--realtime a folder of the same day"
         )
     apply_settings(POLICY, set_ or [])
-    if out is not None:
-        _refuse_taken(out)
+    folder = out or default_folder(OUT, chosen)
+    refuse_taken(folder)
+    refuse_unwritable(folder)
     _end_on_sigterm()
     # Imported when all is well: bad use is answered at once, and other doors need none.
-    from loadtests.run import RunCutError, default_folder, perform
+    from loadtests.cut import FAILED, RunCutError
+    from loadtests.run import perform
     from loadtests.stage import stage
     from loadtests.summary import measured, print_summary
 
-    folder = out or default_folder(OUT, chosen)
     steps = Steps()
     try:
         with stage(given, settings=set_ or (), steps=steps) as here:
             done = perform(here, chosen, folder, steps=steps)
     except RunCutError as error:
         typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
+        raise typer.Exit(FAILED) from None
     passed, lines_ = verdict(checks, done.records)
     if json_:
         about = {**done.about, "measures": measured(done.records)}
@@ -144,12 +146,20 @@ def matrix(
     given.check()
     rows = rows_of(name, quick=quick, only=only or ())
     folder = out or OUT / name
+    refuse_unwritable(folder)
     _end_on_sigterm()
     from loadtests import matrix as matrices
+    from loadtests.cut import FAILED, RunCutError
     from loadtests.summary import print_side_by_side, print_summary
 
     console = Console(stderr=True)
-    runs = matrices.record(rows, given, folder, Steps(), slim=slim, again=bool(only))
+    try:
+        runs = matrices.record(
+            rows, given, folder, Steps(), slim=slim, again=bool(only)
+        )
+    except RunCutError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(FAILED) from None
     for done in runs:
         print_summary(console, done.about, done.records)
     print_side_by_side(console, runs)
@@ -173,6 +183,9 @@ def bench(
     names = chosen(rooms or ())
     if data is not None and not data.is_dir():
         raise UsageError(f"there is no folder {data}: --data names one of real data")
+    if out.is_dir():
+        raise UsageError(f"{out} is a folder: --out names the file to write")
+    refuse_unwritable(out.parent)
     _end_on_sigterm()
     rows = perform(names, Given(data=data, say=Steps().say), out)
     if json_:
@@ -196,11 +209,6 @@ def table(
         raise UsageError(f"there is no table '{name}'; choose from {', '.join(TABLES)}")
     rows = TABLES[name]()
     typer.echo(json.dumps(rows) if json_ else markdown(rows))
-
-
-def _refuse_taken(folder: Path) -> None:
-    if (folder / "run.json").exists():
-        raise UsageError(f"{folder} holds a run already: give another --out")
 
 
 def _end_on_sigterm() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
+from loadtests.cut import RunCutError
 from loadtests.given import Input
 from loadtests.progress import Steps
 from loadtests.rig.rig import Rig
@@ -13,7 +14,7 @@ from loadtests.rows import Row
 from loadtests.run import perform
 from loadtests.stage import crew, world
 from simulation.runs import Run
-from worker.errors import UsageError
+from worker.errors import WorkerError
 from worker.policy import POLICY, apply_settings
 from worker.records import TaskRecord
 
@@ -36,7 +37,8 @@ def record(
     Each run takes lines that no earlier one of its crew has used. What an earlier
     matrix left in ``out`` is replaced; ``again``: but for runs of other rows, because
     these are recorded again. ``slim``: without locust's own reports, as the repository
-    keeps runs.
+    keeps runs. A run that fails ends the series: RunCutError names it, and says what is
+    kept.
     """
     for row in rows:
         row.scenario()
@@ -44,24 +46,34 @@ def record(
     given.check()
     _clear(out, [row.name for row in rows] if again else ["*"])
     runs: list[Run] = []
-    for rtt_ms, together in groupby(rows, key=lambda row: row.apns_rtt_ms):
-        here = given if rtt_ms is None else replace(given, apns_rtt_ms=rtt_ms)
-        with world(here, steps=steps) as around:
-            runs += _in_one_world(list(together), around, here, out, steps)
-    if slim:
-        for run in runs:
+    try:
+        for rtt_ms, together in groupby(rows, key=lambda row: row.apns_rtt_ms):
+            here = given if rtt_ms is None else replace(given, apns_rtt_ms=rtt_ms)
+            with world(here, steps=steps) as around:
+                _in_one_world(list(together), around, here, out, steps, runs)
+    except WorkerError as error:
+        if not runs and not isinstance(error, RunCutError):
+            raise
+        names = [row.name for row in rows]
+        raise RunCutError(_told(names, len(runs), out, error)) from None
+    finally:
+        for run in runs if slim else ():
             for report in run.folder.glob(REPORTS):
                 report.unlink()
     return runs
 
 
 def _in_one_world(
-    rows: Sequence[Row], around: Rig, given: Input, out: Path, steps: Steps
-) -> list[Run]:
-    """Perform the rows, each crew's with its own workers; the timetable is loaded by
-    the first one.
+    rows: Sequence[Row],
+    around: Rig,
+    given: Input,
+    out: Path,
+    steps: Steps,
+    runs: list[Run],
+) -> None:
+    """Perform the rows, each crew's with its own workers, and append to ``runs``; the
+    timetable is loaded by the first one.
     """
-    runs: list[Run] = []
     loaded: TaskRecord | None = None
     for _, together in groupby(rows, key=lambda row: row.crew):
         mine = list(together)
@@ -74,11 +86,20 @@ def _in_one_world(
                     here, scenario, folder, role=row.role, avoid=used, steps=steps
                 )
                 if run.about["broken"]:
-                    raise UsageError(f"run {row.name} is broken: {run.about['broken']}")
+                    raise RunCutError(f"it is broken: {run.about['broken']}")
                 steps.say(f"{row.name}: {len(run.records.tasks)} attempts recorded")
                 runs.append(run)
                 used.update(run.about["routes"])
-    return runs
+
+
+def _told(names: Sequence[str], done: int, out: Path, error: WorkerError) -> str:
+    """Which run ended a series, what is kept of it, and what to type next."""
+    kept = f"{', '.join(names[:done])} kept in {out}" if done else "no run is kept"
+    rest = " ".join(f"--only {name}" for name in names[done:])
+    return (
+        f"the series stopped at run {names[done]}: {error}; {kept}; record the rest by "
+        f"the same command with {rest}"
+    )
 
 
 def _clear(out: Path, names: list[str]) -> None:

@@ -1,22 +1,18 @@
 """One run: a scenario on the real workers, recorded into a folder."""
 
 import json
-import shutil
 import time
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import psycopg
-import redis
-
 from loadtests import canary
 from loadtests.assignment import Assignment, assign
+from loadtests.cut import RunCutError, in_a_whole_world
 from loadtests.gather import CANARY_FILE, gather, left_undone
 from loadtests.machine import busy_cores_s
+from loadtests.outlet import of_a_whole_run
 from loadtests.prepared import prepare
 from loadtests.progress import Steps
 from loadtests.riders import settle_in
@@ -26,7 +22,6 @@ from loadtests.stages import GRACE_S, lead_s
 from simulation.noise import complaints, v_eff_of
 from simulation.runs import Run, write_run
 from simulation.scenario import Scenario
-from worker.errors import WorkerError
 
 LOCUST, CANARY = "locust", "canary"
 WORLD = ("valkey", "postgres", "outside")
@@ -35,10 +30,6 @@ LOCUST_END_S = 20.0
 """Locust writes its reports within this after the run."""
 
 LOCUSTFILE = ROOT / "loadtests" / "locustfile.py"
-
-
-class RunCutError(WorkerError):
-    """The stand-in world failed during a run, so that nothing of the run is kept."""
 
 
 @dataclass(kw_only=True)
@@ -62,15 +53,16 @@ def perform(
 
     ``avoid``: routes that an earlier run on this stage has delayed, and still does.
     A worker that dies ends the run; the folder is written and says so (``broken``).
+    Raises RunCutError, and leaves no new folder, when the world itself fails.
     """
-    run = assign(scenario, stage.lines(), starts_at=0.0, avoid=avoid)
-    settle_in(stage.rig.servers.admin_database_url, run)
-    if stage.input.realtime:
-        stage.tell_what_is_known()
-    run = replace(run, starts_at=time.time() + lead_s(scenario))
-    prepared = prepare(stage.rig.servers.admin_database_url, run)
-    run = replace(run, notifications=prepared)
-    with _of_a_whole_run(folder), _in_a_whole_world():
+    with of_a_whole_run(folder), in_a_whole_world("during the run"):
+        run = assign(scenario, stage.lines(), starts_at=0.0, avoid=avoid)
+        settle_in(stage.rig.servers.admin_database_url, run)
+        if stage.input.realtime:
+            stage.tell_what_is_known()
+        run = replace(run, starts_at=time.time() + lead_s(scenario))
+        prepared = prepare(stage.rig.servers.admin_database_url, run)
+        run = replace(run, notifications=prepared)
         _start_locust(stage, run, folder)
         watched = _watch(stage, run, steps)
         told = _end_locust(stage, run, folder, watched)
@@ -87,36 +79,6 @@ def perform(
         if role:
             about["role"] = role
         return write_run(folder, about, recorded)
-
-
-def default_folder(out: Path, scenario: Scenario) -> Path:
-    """``out/<scenario>-<users>-<time>``."""
-    now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    return out / f"{scenario.name}-{scenario.users}-{now}"
-
-
-@contextmanager
-def _in_a_whole_world() -> Iterator[None]:
-    try:
-        yield
-    except (redis.RedisError, psycopg.OperationalError) as error:
-        raise RunCutError(
-            "a server failed during the run, of which nothing can be kept; run it "
-            f"again: {str(error).strip()}"
-        ) from None
-
-
-@contextmanager
-def _of_a_whole_run(folder: Path) -> Iterator[None]:
-    """A folder to fill; where it is new and the run is cut short, none is left."""
-    new = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        yield
-    except BaseException:
-        if new:
-            shutil.rmtree(folder, ignore_errors=True)
-        raise
 
 
 def _start_locust(stage: Stage, run: Assignment, folder: Path) -> None:

@@ -10,6 +10,7 @@ import redis
 
 from loadtests.assignment import often_polled
 from loadtests.control import Control
+from loadtests.cut import in_a_whole_world
 from loadtests.given import Input
 from loadtests.processes import BEAT, Processes
 from loadtests.progress import Steps
@@ -27,6 +28,7 @@ READY_S = 60.0
 SYNC_S = 1800.0
 REDIS_S = 10.0
 LOOK_EVERY_S = 0.2
+BEFORE = "before the run"
 
 _WAITING = "select count(*) from app.notifications where state in ('new', 'sending')"
 
@@ -80,7 +82,8 @@ def stage(
     """Bring a world and its workers up, and down with the block or with this process.
 
     The policy and the input are checked before anything starts. Raises PolicyError,
-    UsageError, RigError (no world) or StageError (no work), with one sentence.
+    UsageError, RigError (no world), StageError (no work) or RunCutError (a server that
+    died), with one sentence.
     """
     apply_settings(POLICY, list(settings))
     with (
@@ -129,8 +132,9 @@ def crew(
         closing(Control(around.control_url)) as control,
     ):
         if loaded is not None:
-            client.flushdb()
-            control.reset()
+            with in_a_whole_world(BEFORE):
+                client.flushdb()
+                control.reset()
         processes = Processes.of(around, policy, settings)
         recorder = Recorder(
             redis=client,
@@ -139,7 +143,8 @@ def crew(
             clock_offset_s=around.clock_offset_s,
         )
         try:
-            loaded = _at_work(processes, recorder, loaded, steps)
+            with in_a_whole_world(BEFORE):
+                loaded = _at_work(processes, recorder, loaded, steps)
             yield Stage(
                 rig=around,
                 policy=policy,

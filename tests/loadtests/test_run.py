@@ -15,11 +15,12 @@ import psutil
 import pytest
 
 from loadtests.cli import main
+from loadtests.cut import RunCutError
 from loadtests.given import Input
 from loadtests.processes import Processes
 from loadtests.progress import Steps
 from loadtests.rig.folder import RigError
-from loadtests.run import RunCutError, perform
+from loadtests.run import perform
 from loadtests.stage import stage
 from loadtests.summary import remarks
 from simulation.calibration import calibrate
@@ -292,6 +293,19 @@ def test_of_a_run_whose_world_died_nothing_is_kept(tmp_path: Path, victim: str) 
         (["matrix", "everything"], "there is no matrix 'everything'"),
         (["table", "riders"], "there is no table 'riders'"),
         (["matrix", "full", "--only", "half"], "the matrix full has no run half"),
+        (["run", "disruption", "--check", "lost<=nan"], "nan decides nothing"),
+        (["run", "disruption", "--seconds", "61"], "at least 62 s"),
+        (["run", "disruption", "--out", f"{__file__}/below"], "nothing can be written"),
+        (["run", "disruption", "--out", __file__], "nothing can be written"),
+        (["matrix", "plan", "--out", __file__], "nothing can be written"),
+        (
+            ["bench", "loadtests", "--out", f"{__file__}/below"],
+            "nothing can be written",
+        ),
+        (
+            ["bench", "loadtests", "--out", str(ROOT)],
+            "is a folder: --out names the file",
+        ),
     ],
     ids=" ".join,
 )

@@ -1,0 +1,58 @@
+"""Where a run is written: refused before it starts, or filled, or taken away again."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from simulation.scenario import Scenario
+from worker.errors import UsageError
+
+
+def default_folder(out: Path, scenario: Scenario) -> Path:
+    """``out/<scenario>-<users>-<time>``."""
+    now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    return out / f"{scenario.name}-{scenario.users}-{now}"
+
+
+def refuse_taken(folder: Path) -> None:
+    """Raise UsageError for a folder that holds a run."""
+    if (folder / "run.json").exists():
+        raise UsageError(f"{folder} holds a run already: give another --out")
+
+
+def refuse_unwritable(folder: Path) -> None:
+    """Raise UsageError where no folder can be made, or no file in it.
+
+    Found by trying: rights, mounts and files in the way are the system's to judge. What
+    was made to try is taken away again.
+    """
+    made: list[Path] = []
+    try:
+        made += [path for path in (folder, *folder.parents) if not path.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError(
+            f"nothing can be written to {folder} ({error.strerror}): give another --out"
+        ) from None
+    finally:
+        for path in made:
+            if path.is_dir():
+                path.rmdir()
+
+
+@contextmanager
+def of_a_whole_run(folder: Path) -> Iterator[None]:
+    """A folder to fill; where it is new and the run is cut short, none is left."""
+    new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        if new:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
