@@ -45,5 +45,9 @@ def settle_in_from_outside(
     try:
         settle_in(admin_url, run)
         return replace(run, notifications=prepare(admin_url, run))
-    except psycopg.OperationalError as error:
-        raise UsageError(f"PostgreSQL does not answer: {error}") from None
+    except psycopg.Error as error:
+        said = " ".join(str(error).split())
+        raise UsageError(
+            f"PostgreSQL does not take the riders: {said}; start the stand-in world "
+            "and take its environment: python -m loadtests rig"
+        ) from None

@@ -10,11 +10,14 @@ from loadtests.stages import stage
 from loadtests.users import Commuter, Publisher, Reader, RunUser, begin
 from worker.errors import WorkerError
 
+NOT_BEGUN = "The test did not begin"
+
 
 class ScenarioShape(LoadTestShape):
     """As many users at each second as the run's scenario says, then the end.
 
-    A run that cannot begin ends at its first tick, with one sentence and exit code 2.
+    A run that cannot begin ends at its first tick, with one sentence and exit code 2;
+    locust's page shows the sentence among its exceptions.
     """
 
     use_common_options = True
@@ -53,4 +56,6 @@ class ScenarioShape(LoadTestShape):
         except WorkerError as error:
             sys.stderr.write(f"{error}\n")
             environment.process_exit_code = 2
+            # Not by the event user_error: a master does not listen to its own.
+            self.runner.log_exception("local", str(error), f"{NOT_BEGUN}: {error}")
         return self.begun

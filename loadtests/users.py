@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import gevent
 from locust import User, constant, constant_pacing, task
@@ -48,6 +48,9 @@ TOLD = "run"
 """Type of the message in which a master tells its workers what the run is."""
 
 DEFAULT_SECONDS = 120.0
+SEED = 1
+
+Number = TypeVar("Number", int, float)
 
 
 class PushLostError(Exception):
@@ -123,12 +126,13 @@ def _complain_to(environment: Environment) -> Callable[[Exception], None]:
 def _by_options(options: Any) -> Assignment:
     """The run that the command line, or the web interface, describes."""
     control = Control(options.control_url, i_own_this_host=options.i_own_this_host)
+    seed = _number("--seed", options.seed, int)
     chosen = scenario(
         options.scenario,
         users=int(options.num_users or 1),
         duration_s=float(options.run_time or DEFAULT_SECONDS),
-        seed=options.seed,
-        groups_per_s=_number(options.groups_per_s),
+        seed=SEED if seed is None else seed,
+        groups_per_s=_number("--groups-per-s", options.groups_per_s, float),
     )
     # An earlier test in this world may have delayed the lines that this one draws.
     control.reset()
@@ -136,12 +140,12 @@ def _by_options(options: Any) -> Assignment:
     return assign(chosen, lines, starts_at=time.time() + lead_s(chosen))
 
 
-def _number(given: object) -> float | None:
-    """An option without a default, which locust's page sends as text."""
+def _number(name: str, text: str, kind: Callable[[str], Number]) -> Number | None:
+    """An option as it was typed, or as locust's page sends it; None when empty."""
     try:
-        return None if given in (None, "") else float(str(given))
+        return kind(text) if text.strip() else None
     except ValueError:
-        raise UsageError(f"--groups-per-s {given}: it is a number") from None
+        raise UsageError(f"{name} {text}: it is a number") from None
 
 
 class RunUser(User):

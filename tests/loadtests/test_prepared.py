@@ -5,13 +5,15 @@ from dataclasses import replace
 from typing import Any
 
 import psycopg
+import pytest
 
 from loadtests.assignment import assign
 from loadtests.prepared import prepare
 from loadtests.publisher import groups_of
-from loadtests.riders import settle_in
+from loadtests.riders import settle_in, settle_in_from_outside
 from simulation.scenario import Scenario
 from worker.clients import postgres
+from worker.errors import UsageError
 from worker.notifications import outbox, sweep
 from worker.policy import POLICY
 
@@ -26,6 +28,15 @@ SCENARIO = Scenario(
     group_least=3,
     group_most=8,
 )
+
+
+def test_a_database_that_is_no_stand_in_world_is_told_in_a_sentence(
+    empty_database: Any,
+) -> None:
+    run = assign(SCENARIO, ["a", "b"], starts_at=time.time() + 30)
+
+    with pytest.raises(UsageError, match=r"does not take the riders: .*loadtests rig"):
+        settle_in_from_outside(empty_database.admin_url, run, i_own_this_host=False)
 
 
 def test_each_groups_rows_are_due_at_its_instant_and_left_alone_before(
