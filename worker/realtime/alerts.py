@@ -65,8 +65,9 @@ def alert_of(entity: FeedEntity) -> Alert:
         effect=_Alert.Effect.Name(alert.effect),
         periods=tuple(
             (
-                period.start if period.HasField("start") else None,
-                period.end if period.HasField("end") else None,
+                # Feeds write 0 where they mean none.
+                period.start or None,
+                period.end or None,
             )
             for period in alert.active_period
         ),

@@ -1,11 +1,21 @@
 """What a feed may say that is odd harms nobody else."""
 
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import pytest
+from google.transit.gtfs_realtime_pb2 import FeedEntity
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.notifications.disruptions import Disruptions
+from worker.policy import POLICY
+from worker.realtime.alerts import alert_of
 
 SYDNEY = ZoneInfo("Australia/Sydney")
+NOW = datetime(2026, 6, 15, 8, 0, tzinfo=SYDNEY)
 LINE = {"route_id": "T1"}
+SECONDS = st.none() | st.sampled_from([0, 2**63, 2**64 - 1]) | st.integers(-4000, 4000)
 
 
 @pytest.mark.parametrize("text", [r"a \u0000 b", "a\0b", "a\ud800b", '"\\'], ids=ascii)
@@ -77,3 +87,29 @@ def test_a_service_date_that_cannot_be_is_skipped(riders, match, happens, now, d
     )
 
     assert [row["trip_id"] for row in riders.told(rider)] == ["trip-1"]
+
+
+@given(periods=st.lists(st.tuples(SECONDS, SECONDS), max_size=3))
+def test_an_alert_is_told_for_any_period_and_0_begins_and_ends_none(periods):
+    now_s = int(NOW.timestamp())
+    until_s = now_s + POLICY.matching.alert_lead_s
+    entity = FeedEntity(id="alert")
+    entity.alert.informed_entity.add(route_id="T1")
+    spans = []
+    for pair in periods:
+        starts, ends = (
+            now_s + at if at is not None and 0 < abs(at) <= 4000 else at for at in pair
+        )
+        entity.alert.active_period.add(start=starts, end=ends)
+        spans.append((starts or 0, ends or 2**64))
+    disruptions = Disruptions()
+
+    disruptions.add_alerts((alert_of(entity),), POLICY.matching, NOW)
+
+    near = [
+        (max(starts, now_s), min(ends, until_s))
+        for starts, ends in spans or [(0, 2**64)]
+        if max(starts, now_s) < min(ends, until_s)
+    ]
+    found = zip(disruptions.alerts_from_at, disruptions.to_at, strict=True)
+    assert list(found) == near[:1]
