@@ -81,6 +81,19 @@ class Disruptions:
             else [-1] * len(to_at)
         )
 
+    def without_line(self) -> list[str]:
+        """The trips whose line the feed leaves out."""
+        if "" not in self.route_id:
+            return []
+        named = zip(self.route_id, self.trip_id, strict=True)
+        # PostgreSQL's text cannot hold this one character.
+        return sorted({trip for line, trip in named if not line and "\0" not in trip})
+
+    def name_lines(self, lines: Mapping[str, str]) -> None:
+        """Say of trips without a line which one they are of."""
+        named = zip(self.route_id, self.trip_id, strict=True)
+        self.route_id = [line or lines.get(trip, "") for line, trip in named]
+
     def without_time(self) -> list[int]:
         """Rows of delays whose vehicle the feed does not say when to expect."""
         return [
@@ -103,7 +116,7 @@ class Disruptions:
     def _explanation(self, route_id: str, trip_id: str) -> int:
         """The alert that gives a cause for it: one of its trip, or of its line."""
         of_line = self._explained.get((route_id, ""), -1)
-        return self._explained.get((route_id, trip_id), of_line)
+        return self._explained.get(("", trip_id), of_line)
 
     def add_alerts(
         self, alerts: Iterable[Alert], matching: Matching, now: datetime
@@ -134,8 +147,9 @@ class Disruptions:
                 self.to_at.append(held[1])
                 self.published_at.append(float(now_s))
                 self.alert.append(len(self.alerts))
-                if route_id and not stop_id and alert.cause not in NO_CAUSE:
-                    self._explained.setdefault((route_id, trip_id), len(self.alerts))
+                if not stop_id and alert.cause not in NO_CAUSE:
+                    of = ("", trip_id) if trip_id else (route_id, "")
+                    self._explained.setdefault(of, len(self.alerts))
             self.alerts.append(_as_json(alert))
 
 

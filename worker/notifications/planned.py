@@ -1,6 +1,7 @@
-"""When a vehicle is expected whose delay comes without a time, as trains send it.
+"""What the feed leaves out and the timetable knows: a trip's line, a delay's time.
 
-The timetable says when the trip would have called there; the delay comes on top.
+Trains send delays without a time: the timetable says when the trip would have called
+there; the delay comes on top.
 """
 
 from datetime import datetime
@@ -11,9 +12,22 @@ from worker.notifications.service_days import service_day
 
 
 def complete(db: Connection, disruptions: Disruptions, now: datetime) -> None:
-    """Give delays without a time the one that the timetable implies, where it knows
-    the trip; those of vehicles that have left are told no more.
+    """Name the line of trips without one, and give delays without a time the one that
+    the timetable implies, where it knows the trip; those of vehicles that have left are
+    told no more.
     """
+    _name_lines(db, disruptions)
+    _expect(db, disruptions, now)
+
+
+def _name_lines(db: Connection, disruptions: Disruptions) -> None:
+    trips = disruptions.without_line()
+    if trips:
+        lines = {str(trip): str(line) for trip, line in db.execute(_LINES, (trips,))}
+        disruptions.name_lines(lines)
+
+
+def _expect(db: Connection, disruptions: Disruptions, now: datetime) -> None:
     # PostgreSQL's text cannot hold this one character.
     rows = [
         row
@@ -48,6 +62,12 @@ def complete(db: Connection, disruptions: Disruptions, now: datetime) -> None:
     disruptions.expect(expected_at, now)
 
 
+_LINES = """
+select t.trip_id, r.route_id
+from gtfs.trip_rows t
+join gtfs.routes_rows r using (route)
+where t.trip_id = any(%s)
+"""
 _CALLS = """
 select t.trip_id, t.date, c.stop_id, extract(epoch from c.departs_at)::bigint
 from unnest(%(trips)s::text[], %(dates)s::text[], %(days)s::date[])

@@ -9,10 +9,13 @@ read once for each way in which a favorite can want it, and looked up among them
 def statement(*, timetable: bool) -> str:
     """The statement; without a timetable, what needs one matches nothing."""
     parts = _WITH_TIMETABLE if timetable else _WITHOUT_TIMETABLE
-    return _STATEMENT.format(said=_SAID, wanted=_WANTED, **parts)
+    return _STATEMENT.format(said=_SAID, wanted=_WANTED, of_line=_OF_LINE, **parts)
 
 
 _SAID = "p.n, p.kind, p.route_id, p.trip_id, p.delay_s, p.stop_id, p.at"
+
+# The favorite names no other line.
+_OF_LINE = "(f.route_id is null or p.route_id in ('', f.route_id))"
 
 # The window is open at some time of the event, and the delay is worth a word.
 _WANTED = """f.opens_at <= p.to_at and p.from_at < f.closes_at
@@ -38,11 +41,13 @@ _WITH_TIMETABLE = {
     from (
         select distinct trip_id, stop_id, to_stop_id
         from at_place
-        where to_stop_id is not null
+        where to_stop_id is not null and trip_id <> ''
     ) p
     cross join lateral (
         select
-            min(c.stop_sequence) filter (where c.stop_id = p.stop_id) as here,
+            min(c.stop_sequence) filter (
+                where p.stop_id in (s.stop_id, s.parent_station)
+            ) as here,
             max(c.stop_sequence) filter (
                 where p.to_stop_id in (s.stop_id, s.parent_station)
             ) as there
@@ -51,12 +56,17 @@ _WITH_TIMETABLE = {
         where c.trip_id = p.trip_id
     ) c
     where c.here < c.there""",
+    "trip_lines": """
+    select t.trip_id, r.route_id
+    from gtfs.trip_rows t
+    join gtfs.routes_rows r using (route)""",
 }
 
 _WITHOUT_TIMETABLE = {
     "planned": "select 0::bigint as n, '' as stop_id, 0::bigint as at where false",
     "platforms": "select '' as stop_id, '' as parent_station where false",
     "ways": "select '' as trip_id, '' as stop_id, '' as to_stop_id where false",
+    "trip_lines": "select '' as trip_id, '' as route_id where false",
 }
 
 # One matcher at a time. Its joins are of a few thousand rows with many favorites, which
@@ -94,11 +104,21 @@ planned as materialized ({planned}
 call as materialized (
     select * from planned where at > %(now_s)s
 ),
+platform as materialized ({platforms}
+),
+called as (
+    select stop_id as name from call
+    union all
+    select s.parent_station
+    from call c
+    join platform s using (stop_id)
+),
 -- The service days whose windows may be open while all this happens, and from which
--- minute of theirs to which that is.
+-- minute of theirs to which that is; after soon_minute there are calls alone.
 midnight as materialized (
     select
         d.starts_at, d.weekday, div(%(opens_at)s - d.starts_at, 60)::int as from_minute,
+        div(%(closes_at)s - d.starts_at, 60)::int as soon_minute,
         div(closes_at - d.starts_at, 60)::int as to_minute
     from unnest(%(starts)s::bigint[], %(weekdays)s::int[]) as d (starts_at, weekday)
     cross join (
@@ -106,7 +126,8 @@ midnight as materialized (
     ) c
     where d.starts_at <= c.closes_at
 ),
--- Favorites while their window is open.
+-- Favorites while their window is open; of later windows, when only trips that do not
+-- run matter, those that such a trip can concern.
 open as materialized (
     select
         f.user_id, f.route_id, f.stop_id, f.to_stop_id, f.trip_id, f.threshold_s,
@@ -114,11 +135,13 @@ open as materialized (
         m.starts_at + 60 * f.until_minute as closes_at
     from app.favorites f
     join midnight m
-        on f.weekdays & m.weekday <> 0
-        and f.from_minute <= m.to_minute and m.from_minute <= f.until_minute
+        on f.weekdays & m.weekday <> 0 and m.from_minute <= f.until_minute
+        and (f.from_minute <= m.soon_minute or f.from_minute <= m.to_minute and case
+            when f.trip_id is not null then f.trip_id in (select trip_id from odd)
+            when f.stop_id is not null then f.stop_id in (select name from called)
+            else f.route_id in (select route_id from odd)
+        end)
     where f.from_minute < f.until_minute
-),
-platform as materialized ({platforms}
 ),
 place as materialized (
     select o.*, o.stop_id as place
@@ -202,8 +225,21 @@ line as materialized (
         ) *
         from whole
         where kind = 'alert'
-        order by route_id, width_bucket(n, %(alert_from)s::bigint[]), n
+        order by
+            route_id, width_bucket(n, %(alert_from)s::bigint[]), trip_id <> '', n
     )
+),
+-- Who likes a trip likes its line that day, as far as alerts go: a line that does not
+-- run has no delays to tell him. Of a stop he hears if it is where he gets on or off.
+-- Looked up for few favorites, and only if there are alerts.
+liked as materialized (
+    select
+        o.user_id, t.route_id, o.stop_id, o.to_stop_id, o.threshold_s, o.opens_at,
+        o.closes_at
+    from open o
+    left join ({trip_lines}
+    ) t using (trip_id)
+    where o.trip_id is not null and exists (select from odd where kind = 'alert')
 ),
 at_place as materialized (
     select {said}, f.user_id, f.to_stop_id
@@ -221,6 +257,20 @@ at_place as materialized (
     join place f on f.place = p.stop_id
     where p.route_id = '' and f.route_id is not null and f.to_stop_id is null
         and {wanted}
+    union all
+    -- An alert of a trip at an end of a way, told if the trip goes that way. Of a trip
+    -- and no stop its own riders and those of its line hear: who waits where it calls
+    -- hears of the delay or the cancellation that it causes.
+    select
+        p.n, p.kind, p.route_id, p.trip_id, p.delay_s, f.stop_id, p.at, f.user_id,
+        f.to_stop_id
+    from alert_at p
+    join (
+        select *, stop_id as name from open where to_stop_id is not null
+        union all
+        select *, to_stop_id from open where to_stop_id is not null
+    ) f using (name)
+    where p.trip_id <> '' and f.trip_id is null and {of_line} and {wanted}
 ),
 way as ({ways}
 ),
@@ -248,14 +298,34 @@ candidate as (
     from alert_at p
     join open f on f.stop_id = p.name
     where f.trip_id is null and (f.to_stop_id is null or p.trip_id = '')
-        and (f.route_id is null or p.route_id in ('', f.route_id)) and {wanted}
+        and {of_line} and {wanted}
     union all
     -- Where a way ends matters as well.
     select {said}, f.user_id, false
     from alert_at p
     join open f on f.to_stop_id = p.name
     where f.trip_id is null and p.trip_id = ''
-        and (f.route_id is null or p.route_id in ('', f.route_id)) and {wanted}
+        and {of_line} and {wanted}
+    union all
+    select {said}, f.user_id, true
+    from line p
+    join liked f on f.route_id = p.route_id
+    where p.kind = 'alert' and p.trip_id = '' and (f.stop_id is null or p.stop_id = '')
+        and {wanted}
+    union all
+    select {said}, f.user_id, true
+    from alert_at p
+    join (
+        select *, stop_id as name from liked where stop_id is not null
+        union all
+        select *, to_stop_id from liked where to_stop_id is not null
+    ) f using (name)
+    where p.trip_id = '' and {of_line} and {wanted}
+    union all
+    select {said}, f.user_id, true
+    from alert_at p
+    join open f on f.trip_id = p.trip_id
+    where p.name in (f.stop_id, f.to_stop_id) and {wanted}
     union all
     select {said}, f.user_id, true
     from (select *, to_at as at from said where kind = 'delay') p
@@ -269,7 +339,20 @@ candidate as (
     select {said}, f.user_id, true
     from whole p
     join open f on f.trip_id = p.trip_id
-    where {wanted}
+    where (f.stop_id is null or p.stop_id = '') and {wanted}
+    union all
+    -- Of a trip that does not run, whose calls are known, where it would have called.
+    select {said}, f.user_id, true
+    from (
+        select
+            s.n, s.kind, s.route_id, s.trip_id, s.delay_s, c.stop_id, c.at,
+            c.at as from_at, c.at as to_at, coalesce(t.parent_station, '') as station
+        from call c
+        join odd s using (n)
+        left join platform t on t.stop_id = c.stop_id
+    ) p
+    join open f on f.trip_id = p.trip_id
+    where f.stop_id in (p.stop_id, p.station) and {wanted}
 ),
 told as (
     select
