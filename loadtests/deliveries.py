@@ -6,7 +6,7 @@ sent, Apple's stand-in what arrived when, the assignment who should have heard o
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,6 +25,14 @@ select n.apns_id::text, d.token, n.route_id, extract(epoch from n.matched_at)::f
 from app.notifications n join app.devices d on d.id = n.device_id
 where n.matched_at >= to_timestamp(%s)
 """
+
+
+_MATCHED = """
+select extract(epoch from matched_at)::float8 from app.notifications where apns_id = %s
+"""
+
+SHARED = 24
+"""Characters that the ids of all pushes of one match begin with."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,6 +81,34 @@ def read_outbox(admin_url: str, since: float) -> list[Notification]:
                 _NOTIFICATIONS, (since,)
             )
         ]
+
+
+class Matches:
+    """When pushes were matched, asked of the outbox once for those of one match.
+
+    Without an address nobody is asked; ``complain`` hears of one that does not answer.
+    """
+
+    def __init__(self, admin_url: str, complain: Callable[[Exception], None]) -> None:
+        self._admin_url = admin_url
+        self._complain = complain
+        self._known: dict[str, float | None] = {}
+
+    def at(self, apns_id: str) -> float | None:
+        """Epoch seconds; None when it is not known."""
+        match = apns_id[:SHARED].lower()
+        if match not in self._known:
+            self._known[match] = self._read(apns_id) if self._admin_url else None
+        return self._known[match]
+
+    def _read(self, apns_id: str) -> float | None:
+        try:
+            with psycopg.connect(self._admin_url) as db:
+                row = db.execute(_MATCHED, (apns_id,)).fetchone()
+        except psycopg.Error as error:
+            self._complain(error)
+            return None
+        return None if row is None else float(row[0])
 
 
 def published(events: Iterable[Mapping[str, Any]], since: float) -> list[Published]:

@@ -44,6 +44,7 @@ class Field:
     makes the scenario's events happen, where the run is led. ``late_s``: by how much
     each event was late; ``happened``: what was done besides delays. ``complain`` hears
     of a switchboard that does not answer. ``place``: whether this process leads.
+    ``matched_at``: when the push of that id was matched; None where nobody knows.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Field:
         control: Callable[[], Control],
         place: Place,
         complain: Callable[[Exception], None],
+        matched_at: Callable[[str], float | None],
     ) -> None:
         self.assignment = assignment
         self.letterbox = Letterbox(new_parcel=AsyncResult)
@@ -62,6 +64,7 @@ class Field:
         self._control = control
         self.place = place
         self._complain = complain
+        self._matched_at = matched_at
         self._numbers = itertools.count()
         self._greenlets: list[gevent.Greenlet[..., None]] = []
 
@@ -101,11 +104,16 @@ class Field:
             for arrival in found:
                 if arrival["status"] == 200:
                     self.arrivals += 1
-                    self.letterbox.arrived(
+                    self._hand_over(
                         arrival["token"], float(arrival["at"]), arrival["apns_id"]
                     )
             if found:
                 gevent.sleep(PAGE_S)
+
+    def _hand_over(self, token: str, at: float, push: str) -> None:
+        rides = token in self.letterbox.riders  # nobody asks for another's push
+        matched_at = self._matched_at(push) if rides else None
+        self.letterbox.arrived(token, at, push, matched_at)
 
     def _follow_events(self) -> None:
         control = self._control()

@@ -29,6 +29,18 @@ class Onset:
     published_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """A push that came, and when it was matched."""
+
+    at: float
+    matched_at: float
+
+    def tells_of(self, onset: Onset) -> bool:
+        """A push that was on its way already when the delay was published does not."""
+        return onset.published_at <= min(self.at, self.matched_at)
+
+
 @dataclass(slots=True)
 class Letterbox:
     """Onsets by route and arrivals by token, kept for who asks later.
@@ -44,7 +56,9 @@ class Letterbox:
     further: int = 0
     strangers: int = 0
     _onsets: dict[str, list[Onset]] = field(default_factory=lambda: defaultdict(list))
-    _arrivals: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    _arrivals: dict[str, list[_Arrival]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
     _pushes: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     _await_onset: dict[str, Parcel] = field(default_factory=dict)
     _await_push: dict[str, tuple[Onset, Parcel]] = field(default_factory=dict)
@@ -64,18 +78,20 @@ class Letterbox:
         return self._await_onset.setdefault(route, self.new_parcel())
 
     def push(self, token: str, onset: Onset) -> Parcel:
-        """The parcel that holds the instant of the first push after ``onset``."""
+        """The parcel that holds the instant at which the first push came that was
+        matched after ``onset``.
+        """
         parcel = self.new_parcel()
-        early = [at for at in self._arrivals[token] if at >= onset.published_at]
+        early = [each.at for each in self._arrivals[token] if each.tells_of(onset)]
         if early:
             parcel.set(min(early))
         else:
             self._await_push[token] = (onset, parcel)
         return parcel
 
-    def give_up(self, token: str) -> None:
-        """The rider does not wait for a push any longer."""
-        self._await_push.pop(token, None)
+    def later(self, route: str, number: int) -> list[Onset]:
+        """The route's onsets from the ``number``-th on, counted from 0."""
+        return self._onsets[route][number:]
 
     def published(self, route: str, published_at: float) -> None:
         """A delay of the route was published."""
@@ -86,8 +102,12 @@ class Letterbox:
         if parcel is not None:
             parcel.set(onset)
 
-    def arrived(self, token: str, at: float, push: str) -> None:
-        """A push, known by its id, reached the device."""
+    def arrived(
+        self, token: str, at: float, push: str, matched_at: float | None = None
+    ) -> None:
+        """A push, known by its id, reached the device. One of which nobody knows when
+        it was matched is taken to have been matched when it came.
+        """
         route = self.riders.get(token)
         if route is None:
             self.strangers += 1
@@ -97,10 +117,11 @@ class Letterbox:
             return
         self._pushes[token].add(push)
         earlier = self._arrivals[token]
-        earlier.append(at)
+        arrival = _Arrival(at, at if matched_at is None else matched_at)
+        earlier.append(arrival)
         begun = sum(onset.published_at <= at for onset in self._onsets[route])
         self.further += 0 < begun < len(earlier)
         waiting = self._await_push.get(token)
-        if waiting is not None and at >= waiting[0].published_at:
+        if waiting is not None and arrival.tells_of(waiting[0]):
             del self._await_push[token]
             waiting[1].set(at)

@@ -16,10 +16,10 @@ from locust import events
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 
+from loadtests.options import SEED
 from loadtests.shapes import ScenarioShape
 from loadtests.users import (
     PUSH,
-    SEED,
     Commuter,
     Publisher,
     Reader,

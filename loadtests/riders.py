@@ -7,7 +7,7 @@ import psycopg
 from loadtests.assignment import Assignment
 from loadtests.prepared import prepare
 from loadtests.rig.population import populate
-from loadtests.targets import refuse_foreign
+from loadtests.targets import ADMIN_URL, refuse_foreign
 from worker.errors import UsageError
 
 _EARLIER = "truncate app.notifications, app.favorites, app.devices"
@@ -38,10 +38,10 @@ def settle_in_from_outside(
     """
     if not admin_url:
         raise UsageError(
-            "RIG_ADMIN_DATABASE_URL is not set; start the stand-in world and take its "
+            f"{ADMIN_URL} is not set; start the stand-in world and take its "
             "environment: python -m loadtests rig"
         )
-    refuse_foreign("RIG_ADMIN_DATABASE_URL", admin_url, i_own_this_host=i_own_this_host)
+    refuse_foreign(ADMIN_URL, admin_url, i_own_this_host=i_own_this_host)
     try:
         settle_in(admin_url, run)
         return replace(run, notifications=prepare(admin_url, run))

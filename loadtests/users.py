@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import gevent
 from locust import User, constant, constant_pacing, task
@@ -20,10 +20,12 @@ from locust.env import Environment
 from locust.rpc import Message
 from locust.runners import MasterRunner, WorkerRunner
 
-from loadtests.assignment import Assignment, assign, often_polled
+from loadtests.assignment import Assignment
 from loadtests.control import Control
+from loadtests.deliveries import Matches
 from loadtests.field import Field, Place
 from loadtests.letterbox import Onset
+from loadtests.options import described
 from loadtests.publisher import (
     ahead_of_the_workers,
     groups_of,
@@ -32,11 +34,8 @@ from loadtests.publisher import (
 from loadtests.reader import asking
 from loadtests.riders import settle_in_from_outside
 from loadtests.rig.population import token_of
-from loadtests.stages import lead_s
 from loadtests.targets import refuse_foreign_servers
-from simulation.scenarios import scenario
-from worker.errors import UsageError, WorkerError
-from worker.policy import POLICY
+from worker.errors import WorkerError
 
 PUSH = ("push", "delay published -> push arrived at the device")
 PUBLISH = ("publish", "group due -> handed to Redis (open)")
@@ -46,11 +45,6 @@ AGE = ("age", "of what a line's riders see")
 
 TOLD = "run"
 """Type of the message in which a master tells its workers what the run is."""
-
-DEFAULT_SECONDS = 120.0
-SEED = 1
-
-Number = TypeVar("Number", int, float)
 
 
 class PushLostError(Exception):
@@ -73,7 +67,7 @@ def begin(environment: Environment) -> None:
         run = Assignment.read(Path(options.assignment))
     else:
         refuse_foreign_servers(i_own_this_host=options.i_own_this_host)
-        run = _by_options(options)
+        run = described(options)
         run = settle_in_from_outside(
             options.admin_database_url, run, i_own_this_host=options.i_own_this_host
         )
@@ -94,9 +88,12 @@ def follow(environment: Environment) -> None:
     runner = environment.runner
     if not isinstance(runner, WorkerRunner):
         return
-    own = options_of(environment).i_own_this_host
+    options = options_of(environment)
     try:
-        refuse_foreign_servers(i_own_this_host=own)
+        refuse_foreign_servers(
+            i_own_this_host=options.i_own_this_host,
+            admin_url=options.admin_database_url,
+        )
     except WorkerError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)
@@ -113,7 +110,9 @@ def _take_part(environment: Environment, run: Assignment, place: Place) -> None:
     control = partial(
         Control, options.control_url, i_own_this_host=options.i_own_this_host
     )
-    RunUser.field = Field(run, control, place, _complain_to(environment))
+    complain = _complain_to(environment)
+    matches = Matches(options.admin_database_url, complain)
+    RunUser.field = Field(run, control, place, complain, matches.at)
     RunUser.field.start()
 
 
@@ -121,31 +120,6 @@ def _complain_to(environment: Environment) -> Callable[[Exception], None]:
     return lambda error: environment.events.user_error.fire(
         user_instance=None, exception=error, tb=error.__traceback__
     )
-
-
-def _by_options(options: Any) -> Assignment:
-    """The run that the command line, or the web interface, describes."""
-    control = Control(options.control_url, i_own_this_host=options.i_own_this_host)
-    seed = _number("--seed", options.seed, int)
-    chosen = scenario(
-        options.scenario,
-        users=int(options.num_users or 1),
-        duration_s=float(options.run_time or DEFAULT_SECONDS),
-        seed=SEED if seed is None else seed,
-        groups_per_s=_number("--groups-per-s", options.groups_per_s, float),
-    )
-    # An earlier test in this world may have delayed the lines that this one draws.
-    control.reset()
-    lines = often_polled(control.state(), POLICY)
-    return assign(chosen, lines, starts_at=time.time() + lead_s(chosen))
-
-
-def _number(name: str, text: str, kind: Callable[[str], Number]) -> Number | None:
-    """An option as it was typed, or as locust's page sends it; None when empty."""
-    try:
-        return kind(text) if text.strip() else None
-    except ValueError:
-        raise UsageError(f"{name} {text}: it is a number") from None
 
 
 class RunUser(User):
@@ -194,9 +168,12 @@ class Commuter(RunUser):
         self.onset = None
 
     def on_stop(self) -> None:
-        """A push that never came is a failure, not an omission."""
-        if self.onset is not None:
-            waited_s = time.time() - self.onset.published_at
+        """A push that never came is a failure, not an omission, and so is that of each
+        delay of his line for which he could not wait yet.
+        """
+        waits_for = [] if self.onset is None else [self.onset]
+        for onset in waits_for + self.field.letterbox.later(self.route, self.heard):
+            waited_s = time.time() - onset.published_at
             self.tell(PUSH, waited_s, PushLostError("no push until the end of the run"))
 
 

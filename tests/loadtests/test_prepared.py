@@ -8,9 +8,11 @@ import psycopg
 import pytest
 
 from loadtests.assignment import assign
+from loadtests.deliveries import SHARED, Matches, read_outbox
 from loadtests.prepared import prepare
 from loadtests.publisher import groups_of
 from loadtests.riders import settle_in, settle_in_from_outside
+from loadtests.rig.folder import free_port
 from simulation.scenario import Scenario
 from worker.clients import postgres
 from worker.errors import UsageError
@@ -37,6 +39,34 @@ def test_a_database_that_is_no_stand_in_world_is_told_in_a_sentence(
 
     with pytest.raises(UsageError, match=r"does not take the riders: .*loadtests rig"):
         settle_in_from_outside(empty_database.admin_url, run, i_own_this_host=False)
+
+
+def test_when_pushes_were_matched_is_asked_once_for_those_of_a_match(
+    database: Any,
+) -> None:
+    run = assign(SCENARIO, ["a", "b"], starts_at=time.time() + 30)
+    settle_in(database.admin_url, run)
+    prepare(database.admin_url, run)
+    first, *_, last = read_outbox(database.admin_url, 0.0)
+    complaints: list[Exception] = []
+    matches = Matches(database.admin_url, complaints.append)
+    of_the_same = first.apns_id[:SHARED] + "f" * 12
+
+    assert first.matched_at != last.matched_at
+    assert matches.at(first.apns_id.upper()) == first.matched_at
+    assert matches.at(of_the_same) == first.matched_at
+    assert matches.at(last.apns_id) == last.matched_at
+    assert complaints == []
+
+
+def test_an_outbox_that_does_not_answer_is_complained_of_and_nothing_known() -> None:
+    complaints: list[Exception] = []
+    url = f"postgresql://u@127.0.0.1:{free_port()}/none"
+
+    assert Matches(url, complaints.append).at("ab") is None
+    assert len(complaints) == 1
+    assert Matches("", complaints.append).at("ab") is None
+    assert len(complaints) == 1
 
 
 def test_each_groups_rows_are_due_at_its_instant_and_left_alone_before(

@@ -165,6 +165,11 @@ class TestARun:
         assert (run.folder / "locust.html").stat().st_size > 0
         assert "delay published" in (run.folder / "locust_stats.csv").read_text()
 
+    def test_nobody_had_to_complain(self, run: Run) -> None:
+        told = (run.folder / "locust_exceptions.csv").read_text()
+
+        assert len(told.splitlines()) == 1, told
+
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)

@@ -121,6 +121,20 @@ def test_servers_elsewhere_are_refused_to_publishers_and_readers(
     refuse_foreign_servers(i_own_this_host=True)
 
 
+def test_a_database_elsewhere_is_not_asked_when_pushes_were_matched(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    url = "postgresql://u:secret@db.example.com/app"
+
+    with pytest.raises(UsageError, match="RIG_ADMIN_DATABASE_URL") as refused:
+        refuse_foreign_servers(i_own_this_host=False, admin_url=url)
+
+    assert "secret" not in str(refused.value)
+    refuse_foreign_servers(i_own_this_host=True, admin_url=url)
+
+
 def locust(*words: str, redis_url: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "locust", "-f", "loadtests/locustfile.py", *words],
