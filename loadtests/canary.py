@@ -16,6 +16,11 @@ PERIOD_S = 0.4
 """6 ms in 400 ms are 1.5 % of a core."""
 
 
+def cost_s(readings: int) -> float:
+    """Seconds of a core that so many readings burnt; its wake-ups come on top."""
+    return BURN_S * readings
+
+
 def burn(seconds: float) -> float:
     """Compute for ``seconds`` of processor time; the share of the elapsed time."""
     began_at, used_at = time.perf_counter(), time.thread_time()

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from loadtests import canary
 from simulation.kept import RUNS, runs_in
 from simulation.runs import Run
 from worker.measures import MEASURES
@@ -16,10 +17,11 @@ Rows = list[dict[str, Any]]
 def users() -> Rows:
     """What riders felt at each size of the app, and what it took."""
     runs = sorted(runs_in(USERS), key=lambda run: int(run.about["users"]))
-    return [_of(run) for run in runs]
+    return [row_of(run) for run in runs]
 
 
-def _of(run: Run) -> dict[str, str]:
+def row_of(run: Run) -> dict[str, str]:
+    """One run as a row of the table."""
     about = run.about
 
     def said(name: str, form: str) -> str:
@@ -27,6 +29,8 @@ def _of(run: Run) -> dict[str, str]:
 
     recorder = about["recorder_cpu_s"] / about["workers_cpu_s"]
     recorder_ms = about["recorder_cpu_s"] / run.records.duration_s * 1000
+    canaries = sum(sample.name == "v_eff" for sample in run.records.samples)
+    canary_ms = canary.cost_s(canaries) / run.records.duration_s * 1000
     return {
         "users": f"{about['users']:,}",
         "told": f"{about['pushes_arrived']:,}",
@@ -43,6 +47,7 @@ def _of(run: Run) -> dict[str, str]:
         "locust cores": f"{about['locust']['cpu_s'] / run.records.duration_s:.2f}",
         "recorder ms/s": f"{recorder_ms:.1f}",
         "of the workers": f"{recorder:.1%}",
+        "canary ms/s": f"{canary_ms:.1f}" if canaries else "not recorded",
         "machine": "noisy" if about["noise"] else "quiet",
     }
 

@@ -204,6 +204,5 @@ def _costs(stage: Stage, samples: Sequence[Sample]) -> dict[str, float]:
     return {
         "workers_cpu_s": round(workers_s, 3),
         "recorder_cpu_s": round(stage.recorder.cpu_s, 3),
-        # What its readings burnt; its wake-ups come on top.
-        "canary_cpu_s": round(canary.BURN_S * canaries, 3),
+        "canary_cpu_s": round(canary.cost_s(canaries), 3),
     }
