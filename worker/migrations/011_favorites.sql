@@ -4,7 +4,8 @@
 -- A favorite is a line (route_id), a stop (stop_id; a station means all its platforms),
 -- a line at a stop (both), a way from stop to stop (stop_id, to_stop_id), or a trip.
 -- The window is in minutes of the Sydney service day, half open: 1380 to 60 and 1380 to
--- 1500 both mean 23:00 to 01:00; 480 to 480 is empty and never matches.
+-- 1500 both mean 23:00 to 01:00; 480 to 480 is empty and never matches. It ends by the
+-- end of the next day: what happens is looked up in the windows of two days.
 
 create table app.favorites (
     id bigint generated always as identity primary key,
@@ -23,7 +24,8 @@ create table app.favorites (
         to_minute + case when to_minute < from_minute then 1440 else 0 end
     ) stored,
     check (route_id is not null or stop_id is not null or trip_id is not null),
-    check (to_stop_id is null or stop_id is not null)
+    check (to_stop_id is null or stop_id is not null),
+    constraint window_within_two_days check (until_minute between from_minute and 2880)
 );
 create index favorites_of_user on app.favorites (user_id);
 create index favorites_by_line on app.favorites (route_id)
@@ -32,6 +34,29 @@ create index favorites_by_line_and_stop on app.favorites (route_id)
     where stop_id is not null;
 create index favorites_by_stop on app.favorites (stop_id) where stop_id is not null;
 create index favorites_by_trip on app.favorites (trip_id) where trip_id is not null;
+
+-- Twice what the most eager rider was imagined with; a client that inserts in a loop
+-- would fill the database and slow the match of everybody. Counted as the rider, who
+-- sees his own rows alone, once a statement.
+create function app.bound_favorites() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+    if exists (
+        select from app.favorites
+        where user_id in (select user_id from added)
+        group by user_id
+        having count(*) > 1000
+    ) then
+        raise check_violation using
+            message = 'a rider has at most 1000 favorites',
+            detail = 'Nothing of this statement was kept.',
+            hint = 'Delete favorites first.';
+    end if;
+    return null;
+end
+$$;
+create trigger bound after insert on app.favorites referencing new table as added
+    for each statement execute function app.bound_favorites();
 
 alter table app.favorites enable row level security;
 grant select, insert, update, delete on app.favorites to authenticated, service_role;

@@ -3,7 +3,7 @@
 As Supabase asks: the app connects as ``authenticated``; ``auth.uid()`` is the rider.
 """
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -52,6 +52,14 @@ def register(db, token, environment="production"):
     ).fetchone()[0]
 
 
+def insert_window(db, rider, first, last):
+    db.execute(
+        "insert into app.favorites (user_id, route_id, from_minute, to_minute) "
+        "values (%s, 'T1', %s, %s)",
+        (rider, first, last),
+    )
+
+
 @pytest.mark.parametrize("table", TABLES)
 def test_a_rider_sees_his_own_rows_alone(two, signed_in, table):
     mine, _ = two
@@ -80,6 +88,56 @@ def test_a_rider_changes_and_deletes_his_own_favorites_alone(two, signed_in, own
     assert (changed, deleted) == (1, 0)
     kept = owner.execute("select user_id, threshold_s from app.favorites").fetchall()
     assert set(kept) == {(mine, 60), (other, 300)}
+
+
+# 25:00 to 24:01 would end two days on, and 26:40 to 01:00 before it begins.
+@pytest.mark.parametrize(
+    ("window", "is_kept"),
+    [
+        ((1380, 60), True),
+        ((1380, 1500), True),
+        ((480, 480), True),
+        ((0, 2880), True),
+        ((1440, 2880), True),
+        ((2879, 2880), True),
+        ((1439, 1438), True),
+        ((1500, 1440), True),
+        ((1500, 1441), False),
+        ((2879, 2878), False),
+        ((1600, 60), False),
+    ],
+)
+def test_a_window_ends_by_the_end_of_the_next_day(signed_in, window, is_kept):
+    rider = uuid4()
+    refused = nullcontext() if is_kept else pytest.raises(CheckViolation)
+
+    with refused, signed_in(rider) as db:
+        insert_window(db, rider, *window)
+
+
+def test_a_rider_has_so_many_favorites_and_no_more(signed_in, riders):
+    rider, other = uuid4(), riders.one(LINE)
+    many = "insert into app.favorites (user_id, route_id) select %s, 'T1' "
+    with signed_in(rider) as db:
+        db.execute(many + "from generate_series(1, 999)", (rider,))
+    with signed_in(rider) as db:
+        db.execute(many, (rider,))
+
+    for count in (1, 500):
+        with (
+            pytest.raises(CheckViolation, match="at most 1000 favorites"),
+            signed_in(rider) as db,
+        ):
+            db.execute(many + "from generate_series(1, %s)", (rider, count))
+
+    with signed_in(rider) as db:
+        gone = (
+            "delete from app.favorites where id = (select min(id) from app.favorites)"
+        )
+        db.execute(gone)
+        db.execute(many, (rider,))
+    with signed_in(other) as db:
+        db.execute(many, (other,))
 
 
 @pytest.mark.parametrize(
