@@ -161,6 +161,37 @@ language sql stable rows 50 set jit = off as $$
     order by 1
 $$;
 
+-- Which of its calls a trip makes first at one stop and last at another; a station means
+-- any of its platforms. The planner puts its body into the query that asks.
+create function way(trip_id text, from_stop text, to_stop text)
+returns table (first_from bigint, last_to bigint)
+language sql stable as $$
+    select
+        min(c.at) filter (where c.stop = any (k.from_stops)),
+        max(c.at) filter (where c.stop = any (k.to_stops))
+    from (
+        select
+            array(
+                select s.stop from gtfs.stops_rows s where s.stop_id = way.from_stop
+                union all
+                select s.stop from gtfs.stops_rows s
+                where s.parent_station = way.from_stop
+            ) as from_stops,
+            array(
+                select s.stop from gtfs.stops_rows s where s.stop_id = way.to_stop
+                union all
+                select s.stop from gtfs.stops_rows s
+                where s.parent_station = way.to_stop
+            ) as to_stops
+        offset 0
+    ) k
+    cross join gtfs.trip_rows t
+    join gtfs.time_patterns p using (time_pattern)
+    join gtfs.stop_patterns o using (stop_pattern)
+    cross join lateral unnest(o.stops) with ordinality as c (stop, at)
+    where t.trip_id = way.trip_id
+$$;
+
 -- Stops within a distance, nearest first; haversine on a sphere of 6,371 km.
 create function stops_near(
     latitude double precision, longitude double precision,

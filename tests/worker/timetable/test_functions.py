@@ -157,6 +157,30 @@ def test_service_days_leave_exceptions_out(loader: Loader) -> None:
 
 
 @pytest.mark.usefixtures("loaded")
+@pytest.mark.parametrize(
+    ("trip", "here", "there", "goes"),
+    [
+        ("t1", "P1", "Y", True),
+        ("t1", "S", "Y", True),
+        ("t1", "Y", "P1", False),
+        ("t1", "P2", "Y", None),
+        ("b1", "X", "S", True),
+        ("b1", "S", "X", False),
+        ("t1", "P1", "P1", False),
+        ("unknown", "P1", "Y", None),
+    ],
+)
+def test_a_way_is_gone_in_one_direction(
+    loader: Loader, trip: str, here: str, there: str, goes: bool | None
+) -> None:
+    row = loader.execute(
+        "SELECT first_from < last_to FROM gtfs.way(%s, %s, %s)", (trip, here, there)
+    ).fetchone()
+
+    assert row == (goes,)
+
+
+@pytest.mark.usefixtures("loaded")
 def test_stops_near_a_point_come_nearest_first(loader: Loader) -> None:
     found = loader.execute(
         "SELECT stop_id, distance_m FROM gtfs.stops_near(-33.88, 151.2, 100)"
