@@ -10,22 +10,29 @@
 create table app.favorites (
     id bigint generated always as identity primary key,
     user_id uuid not null,
-    route_id text check (length(route_id) between 1 and 200),
-    stop_id text check (length(stop_id) between 1 and 200),
-    to_stop_id text check (length(to_stop_id) between 1 and 200),
-    trip_id text check (length(trip_id) between 1 and 200),
     from_minute integer not null default 0 check (from_minute between 0 and 2879),
     to_minute integer not null default 1440 check (to_minute between 0 and 2880),
     weekdays smallint not null default 127       -- Monday 1, Tuesday 2 ... Sunday 64
         check (weekdays between 0 and 127),
     threshold_s integer not null default 300 check (threshold_s between 0 and 86400),
-    created_at timestamptz not null default now(),
+    -- Of a window that is empty -1: it is open at no minute.
     until_minute integer not null generated always as (
-        to_minute + case when to_minute < from_minute then 1440 else 0 end
+        case
+            when to_minute = from_minute then -1
+            when to_minute < from_minute then to_minute + 1440
+            else to_minute
+        end
     ) stored,
+    route_id text check (length(route_id) between 1 and 200),
+    stop_id text check (length(stop_id) between 1 and 200),
+    to_stop_id text check (length(to_stop_id) between 1 and 200),
+    trip_id text check (length(trip_id) between 1 and 200),
+    created_at timestamptz not null default now(),
     check (route_id is not null or stop_id is not null or trip_id is not null),
     check (to_stop_id is null or stop_id is not null),
-    constraint window_within_two_days check (until_minute between from_minute and 2880)
+    constraint window_within_two_days check (
+        until_minute = -1 or until_minute between from_minute and 2880
+    )
 );
 create index favorites_of_user on app.favorites (user_id);
 create index favorites_by_line on app.favorites (route_id)

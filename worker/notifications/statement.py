@@ -43,19 +43,8 @@ _WITH_TIMETABLE = {
         from at_place
         where to_stop_id is not null and trip_id <> ''
     ) p
-    cross join lateral (
-        select
-            min(c.stop_sequence) filter (
-                where p.stop_id in (s.stop_id, s.parent_station)
-            ) as here,
-            max(c.stop_sequence) filter (
-                where p.to_stop_id in (s.stop_id, s.parent_station)
-            ) as there
-        from gtfs.stop_times c
-        join gtfs.stops s using (stop_id)
-        where c.trip_id = p.trip_id
-    ) c
-    where c.here < c.there""",
+    cross join lateral gtfs.way(p.trip_id, p.stop_id, p.to_stop_id) w
+    where w.first_from < w.last_to""",
     "trip_lines": """
     select t.trip_id, r.route_id
     from gtfs.trip_rows t
@@ -141,7 +130,6 @@ open as materialized (
             when f.stop_id is not null then f.stop_id in (select name from called)
             else f.route_id in (select route_id from odd)
         end)
-    where f.from_minute < f.until_minute
 ),
 place as materialized (
     select o.*, o.stop_id as place
@@ -274,7 +262,7 @@ at_place as materialized (
 ),
 way as ({ways}
 ),
-candidate as (
+candidate as materialized (
     select {said}, f.user_id, false as by_trip
     from line p
     join open f on f.route_id = p.route_id
@@ -354,38 +342,48 @@ candidate as (
     join open f on f.trip_id = p.trip_id
     where f.stop_id in (p.stop_id, p.station) and {wanted}
 ),
-told as (
+-- What is said of each of them, worked out once for all its riders.
+story as materialized (
     select
-        c.*, (%(dates)s::date[])[width_bucket(n, %(dates_from)s::bigint[])]
-            as service_date,
-        case
-            when kind <> 'delay' or (%(timed)s::boolean[])[
-                width_bucket(n, %(timed_from)s::bigint[])
-            ] then at
-        end as expected_at,
-        (%(alert)s::int[])[width_bucket(n, %(alert_from)s::bigint[])] as alert,
-        (%(published)s::double precision[])[
-            width_bucket(n, %(published_from)s::bigint[])
-        ] as published_at
-    from candidate c
-),
-about as (
-    select
-        *, width_bucket(delay_s, %(buckets)s::int[]) as bucket,
-        case
-            when kind = 'alert' then 'alert ' || (
-                (%(alerts)s::json[])[alert + 1] ->> 'id'
-            )
-            when trip_id <> '' and (kind <> 'delay' or by_trip)
-                then concat_ws(' ', kind, service_date, trip_id)
-            else concat_ws(' ', kind, %(block)s::text, route_id)
-        end as subject
-    from told
+        *, left(encode(sha256(convert_to(subject, 'UTF8')), 'hex'), 32) as collapse_id
+    from (
+        select
+            n, by_trip, service_date, alert, published_at, timed,
+            width_bucket(delay_s, %(buckets)s::int[]) as bucket,
+            case
+                when kind = 'alert' then 'alert ' || (
+                    (%(alerts)s::json[])[alert + 1] ->> 'id'
+                )
+                when trip_id <> '' and (kind <> 'delay' or by_trip)
+                    then concat_ws(' ', kind, service_date, trip_id)
+                else concat_ws(' ', kind, %(block)s::text, route_id)
+            end as subject
+        from (
+            select
+                n, s.kind, s.route_id, s.trip_id, s.delay_s, c.by_trip,
+                (%(dates)s::date[])[width_bucket(n, %(dates_from)s::bigint[])]
+                    as service_date,
+                (%(alert)s::int[])[width_bucket(n, %(alert_from)s::bigint[])] as alert,
+                (%(published)s::double precision[])[
+                    width_bucket(n, %(published_from)s::bigint[])
+                ] as published_at,
+                s.kind <> 'delay' or (%(timed)s::boolean[])[
+                    width_bucket(n, %(timed_from)s::bigint[])
+                ] as timed
+            from said s
+            join (select distinct n, by_trip from candidate) c using (n)
+        ) s
+    ) s
 ),
 worst as (
-    select distinct on (user_id, subject) *
-    from about
-    order by user_id, subject, bucket desc, delay_s desc, expected_at, n
+    select distinct on (c.user_id, s.collapse_id)
+        c.*, s.service_date, s.alert, s.published_at, s.bucket, s.collapse_id,
+        case when s.timed then c.at end as expected_at
+    from candidate c
+    join story s using (n, by_trip)
+    order by
+        c.user_id, s.collapse_id, s.bucket desc, c.delay_s desc,
+        case when s.timed then c.at end, n
 ),
 -- A rider of both the line and the trip hears of the trip.
 once as (
@@ -394,50 +392,53 @@ once as (
         select
             *,
             case
-                when kind = 'alert' or trip_id = '' then subject else trip_id
+                when kind = 'alert' or trip_id = '' then collapse_id else trip_id
             end as trip
         from worst
     ) w
     order by user_id, kind, trip, by_trip desc
 ),
-fresh as materialized (
-    select o.*, d.id as device_id, i.collapse_id, h.told
+-- What was told of late, read at once: it lies together, and is looked up for all.
+recent as materialized (
+    select
+        user_id, device_id, kind, route_id, trip_id, service_date, collapse_id, bucket,
+        matched_at, state
+    from app.notifications
+    where matched_at > %(real)s - %(told_again_s)s * interval '1 second'
+),
+heard as (
+    select device_id, user_id, count(*) as told
+    from recent
+    where matched_at > %(real)s - interval '1 hour'
+        and state not in ('expired', 'failed')
+    group by device_id, user_id
+),
+-- What ended unsent was not told.
+fresh as (
+    select o.*, d.id as device_id, coalesce(h.told, 0) as told
     from once o
     join app.devices d on d.user_id = o.user_id
         and d.disabled_at is null and d.environment = %(environment)s
-    cross join lateral (
-        select encode(sha256(convert_to(o.subject, 'UTF8')), 'hex') as collapse_id
-    ) i
-    -- Told of late: little, and all that can be told again but alerts. What ended
-    -- unsent was not told.
-    cross join lateral (
-        select
-            count(*) filter (
-                where n.device_id = d.id
-                    and n.matched_at > %(real)s - interval '1 hour'
-            ) as told,
-            bool_or(
-                n.device_id = d.id and n.bucket >= o.bucket
-                and (n.collapse_id = i.collapse_id or (
-                    n.kind = o.kind and n.trip_id = o.trip_id and n.trip_id <> ''
-                    and n.kind <> 'alert' and n.service_date = o.service_date
-                ) or (
-                    -- The line's story goes on, though the block has changed.
-                    n.kind = 'delay' and o.kind = 'delay' and not o.by_trip
-                    and n.route_id = o.route_id
-                    and n.matched_at > %(real)s - %(told_again_s)s * interval '1 second'
-                ))
-            ) as known
-        from app.notifications n
-        where n.user_id = o.user_id
+    left join heard h on h.device_id = d.id and h.user_id = d.user_id
+    where not exists (
+        select from recent n
+        where n.device_id = d.id and n.user_id = d.user_id and n.bucket >= o.bucket
             and n.state not in ('expired', 'failed')
-            and n.matched_at > %(real)s - %(remembered_s)s * interval '1 second'
-    ) h
-    where h.known is not true and (o.kind <> 'alert' or not exists (
-        -- An alert may stand for weeks: told ever, by the unique key.
+            and (n.collapse_id = o.collapse_id or (
+                n.kind = o.kind and n.trip_id = o.trip_id and n.trip_id <> ''
+                and n.kind <> 'alert' and n.service_date = o.service_date
+            ) or (
+                -- The line's story goes on, though the block has changed.
+                n.kind = 'delay' and o.kind = 'delay' and not o.by_trip
+                and n.route_id = o.route_id
+            ))
+    )
+    -- An alert may stand for weeks, and a trip is known for days: told ever.
+    and ((o.kind = 'delay' and not o.by_trip) or not exists (
         select from app.notifications n
-        where n.device_id = d.id and n.collapse_id = i.collapse_id
-            and n.bucket >= o.bucket and n.state not in ('expired', 'failed')
+        where n.collapse_id = o.collapse_id and n.user_id = d.user_id
+            and n.device_id = d.id and n.bucket >= o.bucket
+            and n.state not in ('expired', 'failed')
     ))
 ),
 ranked as materialized (

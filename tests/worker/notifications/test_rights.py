@@ -200,6 +200,23 @@ def test_a_phone_that_changes_hands_leaves_its_last_rider(signed_in, owner):
     assert owner.execute("select user_id from app.devices").fetchall() == [(next_,)]
 
 
+def test_what_a_device_was_to_be_told_goes_with_it(
+    riders, match, signed_in, happens, now
+):
+    favorite = {"route_id": "T1"}
+    rider, other = riders.one(favorite), riders.one(favorite)
+    riders.device(rider)
+    match(happens.late(now))
+    assert len(riders.told(rider)) == 2
+
+    with signed_in(rider) as db:
+        db.execute(
+            "delete from app.devices where id = (select min(id) from app.devices)"
+        )
+
+    assert len(riders.told(rider)) == len(riders.told(other)) == 1
+
+
 @pytest.mark.parametrize("token", ["", "zz" * 32, "ab" * 101, "ab; drop", "ab" * 7])
 def test_what_is_no_token_is_refused(signed_in, token):
     with pytest.raises(CheckViolation), signed_in(uuid4()) as db:

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -21,6 +22,24 @@ def test_the_same_is_told_once_and_a_worse_delay_once_more(riders, match, happen
     told = riders.told(rider)
     assert [row["delay_s"] for row in told] == [600, 900]
     assert len({row["collapse_id"] for row in told}) == 1
+
+
+def test_the_next_rider_of_a_phone_hears_what_the_last_one_heard(
+    riders, match, happens, now, owner
+):
+    last = riders.one(LINE)
+    next_ = uuid4()
+    riders.insert("favorites", user_id=next_, **LINE)
+    match(happens.late(now), alerts=(happens.alert(LINE),))
+
+    owner.execute("update app.devices set user_id = %s", (next_,))
+    match(happens.late(now), alerts=(happens.alert(LINE),))
+
+    assert kinds(riders.told(last)) == kinds(riders.told(next_)) == ["alert", "delay"]
+
+
+def kinds(told):
+    return [row["kind"] for row in told]
 
 
 def test_each_notification_has_an_apns_id_of_its_own(riders, match, happens, now):
