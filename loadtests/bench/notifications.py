@@ -3,8 +3,8 @@
 2,000 delayed trips of 20 stops, as Redis holds them, against riders with five
 favorites each, in a database as it is when deployed: the timetable is loaded. On the
 first day nobody has been told of anything; later riders have been told of other things
-for a fortnight, which each match has to look through and to write among. The pushes are
-those of `pushes`.
+for a fortnight, which each match has to look through and to write among. On one more
+day there are alerts and canceled trips as well. The pushes are those of `pushes`.
 """
 
 import os
@@ -16,7 +16,7 @@ from statistics import median
 from typing import Any
 
 import psycopg
-from google.transit.gtfs_realtime_pb2 import FeedMessage
+from google.transit.gtfs_realtime_pb2 import FeedMessage, TripDescriptor
 
 from loadtests.bench import network, pushes
 from loadtests.bench.loading import load
@@ -36,7 +36,10 @@ _LATE_TRIPS = 2_000
 _FAVORITES = 5
 _TOLD_BEFORE = 20  # of each rider in the days that are kept: 1.4 a day
 _CYCLES = ((10_000, 200.0), (100_000, 800.0))
-_FEED = "buses_trips"
+_WITH_ALERTS, _CANCELED_TRIPS = 10_000, 100
+_ALERTS = 200  # half of them of some lines, half of some stops
+_NAMED_BY_AN_ALERT = 10
+_FEED, _ALERT_FEED = "buses_trips", "alerts"
 
 _HISTORY = """
 insert into app.notifications (
@@ -68,6 +71,8 @@ def rows(up: Rig) -> Iterator[Row]:
         for riders, target_ms in _CYCLES:
             _write_riders(owner, riders)
             yield _cycle(owner, riders, "first_day", target_ms)
+            if riders == _WITH_ALERTS:
+                yield _cycle(owner, riders, "alerts", None)
             _write_history(owner)
             yield _cycle(owner, riders, "later", target_ms)
         yield memory_row("match_private_memory", _one_match, target_mib=40.0)
@@ -75,11 +80,13 @@ def rows(up: Rig) -> Iterator[Row]:
 
 
 def _cycle(
-    owner: psycopg.Connection[Any], riders: int, when: str, target_ms: float
+    owner: psycopg.Connection[Any], riders: int, when: str, target_ms: float | None
 ) -> Row:
     """From Redis to committed rows, all of them new."""
     here = _world()
-    _write_delays(here)
+    more = when == "alerts"
+    _write_delays(here, canceled=_CANCELED_TRIPS if more else 0)
+    _write_alerts(here, _ALERTS if more else 0)
     times = []
     for _ in range(1 + REPEATS):
         began = time.perf_counter()
@@ -153,13 +160,18 @@ def _favorites(count: int) -> Iterator[tuple[object, ...]]:
         yield *what, opens, opens + 60, 31 if number % 3 else 127, late_s
 
 
-def _write_delays(here: World) -> None:
-    """What the poller leaves of 2,000 late trips."""
+def _write_delays(here: World, canceled: int = 0) -> None:
+    """What the poller leaves of 2,000 late trips, and of some that do not run."""
     random, now = Random(2), here.now()
     message = FeedMessage()
     message.header.gtfs_realtime_version = "2.0"
     message.header.timestamp = int(now.timestamp())
-    for trip_id, line, calls in network.trips()[:_LATE_TRIPS]:
+    trips_of_day = network.trips()
+    for trip_id, line, _ in trips_of_day[_LATE_TRIPS : _LATE_TRIPS + canceled]:
+        trip = message.entity.add(id=trip_id).trip_update.trip
+        trip.trip_id, trip.route_id, trip.start_date = trip_id, f"r{line}", today(now)
+        trip.schedule_relationship = TripDescriptor.CANCELED
+    for trip_id, line, calls in trips_of_day[:_LATE_TRIPS]:
         update = message.entity.add(id=trip_id).trip_update
         update.trip.trip_id, update.trip.route_id = trip_id, f"r{line}"
         update.trip.start_date = today(now)
@@ -182,3 +194,20 @@ def _write_delays(here: World) -> None:
         limits=POLICY.realtime,
     )
     here.redis.set(keys.live(_FEED, "delays"), found.packed)
+
+
+def _write_alerts(here: World, count: int) -> None:
+    """What the poller leaves of alerts: of lines, and of stops."""
+    random, message = Random(5), FeedMessage()
+    message.header.gtfs_realtime_version = "2.0"
+    for number in range(count):
+        alert = message.entity.add(id=f"alert{number}").alert
+        alert.header_text.translation.add(language="en", text=f"Trackwork {number}")
+        for _ in range(_NAMED_BY_AN_ALERT):
+            line = random.randrange(network.ROUTES)
+            if number % 2:
+                alert.informed_entity.add(route_id=f"r{line}")
+            else:
+                stop = random.choice(network.stops_of(line))
+                alert.informed_entity.add(stop_id=stop)
+    here.redis.hset(keys.live(_ALERT_FEED, "all"), "", message.SerializeToString())

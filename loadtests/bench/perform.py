@@ -38,8 +38,10 @@ def table_of(rows: Sequence[Row]) -> Table:
     table.add_column("met")
     for row in rows:
         ratio = "" if row.ratio is None else f"{row.ratio:.3g}"
-        target = f"{row.target:,g}" + ("" if row.ratio is None else " x")
-        met = "yes" if row.met else "NO"
+        target = met = ""
+        if row.target is not None:
+            target = f"{row.target:,g}" + ("" if row.ratio is None else " x")
+            met = "yes" if row.met else "NO"
         table.add_row(row.name, _number(row.value), row.unit, ratio, target, met)
     return table
 

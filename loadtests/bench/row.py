@@ -10,13 +10,13 @@ from time import perf_counter
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
     """One measure, a median; ``target`` bounds the ratio where there is a baseline,
-    else the value."""
+    else the value. None: shown beside the others, so that a change is seen."""
 
     name: str
     value: float
     unit: str
     repeats: int
-    target: float
+    target: float | None
     baseline: str = ""
     baseline_value: float | None = None
     peak_rss_mib: float | None = None
@@ -28,7 +28,9 @@ class Row:
 
     @property
     def met(self) -> bool:
-        """Whether the target is kept."""
+        """Whether the target is kept, if there is one."""
+        if self.target is None:
+            return True
         return (self.value if self.ratio is None else self.ratio) <= self.target
 
     def as_json(self) -> dict[str, object]:

@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,17 @@ def test_the_table_fits_a_narrow_screen() -> None:
 
     (plain,) = [line for line in screen.getvalue().splitlines() if "aaa" in line]
     assert " ".join(plain.split()) == f"{PLAIN.name} 12,346 us a push 200 NO"
+
+
+def test_a_row_without_a_target_is_shown_beside_the_others() -> None:
+    row = replace(BESIDE, target=None)
+    screen = io.StringIO()
+
+    Console(width=80, file=screen).print(perform.table_of([row]))
+
+    (plain,) = [line for line in screen.getvalue().splitlines() if "load" in line]
+    assert " ".join(plain.split()) == "load 3 s 1.5"
+    assert (row.as_json()["target"], row.as_json()["met"]) == (None, True)
 
 
 def test_an_unknown_room_names_those_that_there_are() -> None:
