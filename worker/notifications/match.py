@@ -78,6 +78,7 @@ def insert_notifications(
             "separator": _SEPARATOR,
             "alerts": disruptions.alerts,
             "buckets": list(policy.realtime.delay_buckets_s),
+            "remembered_s": policy.matching.trip_lead_s,
             "told_again_s": policy.matching.told_again_after_s,
             "block": str(int(now.timestamp()) // policy.matching.told_again_after_s),
             "cap": policy.matching.max_per_rider_hour,
@@ -131,5 +132,5 @@ def _texts(column: Sequence[str]) -> str:
 
 
 def _timetable_is_loaded(db: Connection) -> bool:
-    row = db.execute("select to_regproc('gtfs.trip_calls') is not null").fetchone()
+    row = db.execute("select to_regproc('gtfs.way') is not null").fetchone()
     return row == (True,)

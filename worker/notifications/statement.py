@@ -398,13 +398,17 @@ once as (
     ) w
     order by user_id, kind, trip, by_trip desc
 ),
--- What was told of late, read at once: it lies together, and is looked up for all.
+-- What was told of late, and of these trips before, read at once: it lies together, and
+-- is looked up for all.
 recent as materialized (
     select
         user_id, device_id, kind, route_id, trip_id, service_date, collapse_id, bucket,
         matched_at, state
     from app.notifications
-    where matched_at > %(real)s - %(told_again_s)s * interval '1 second'
+    where matched_at > %(real)s - %(remembered_s)s * interval '1 second' and (
+        matched_at > %(real)s - greatest(3600, %(told_again_s)s) * interval '1 second'
+        or trip_id in (select trip_id from said where trip_id <> '')
+    )
 ),
 heard as (
     select device_id, user_id, count(*) as told
@@ -431,6 +435,7 @@ fresh as (
                 -- The line's story goes on, though the block has changed.
                 n.kind = 'delay' and o.kind = 'delay' and not o.by_trip
                 and n.route_id = o.route_id
+                and n.matched_at > %(real)s - %(told_again_s)s * interval '1 second'
             ))
     )
     -- An alert may stand for weeks, and a trip is known for days: told ever.

@@ -2,7 +2,7 @@
 
 import secrets
 
-LAYOUT = 2
+LAYOUT = 3
 """Raised when the tables change: an unchanged bundle is then loaded anew."""
 
 LIVE, PREVIOUS, LOADING = "gtfs", "gtfs_previous", "gtfs_loading"

@@ -24,6 +24,22 @@ def test_the_same_is_told_once_and_a_worse_delay_once_more(riders, match, happen
     assert len({row["collapse_id"] for row in told}) == 1
 
 
+@pytest.mark.parametrize("favorite", [{"stop_id": "P1"}, LINE, {"trip_id": "trip-1"}])
+def test_a_trip_late_by_the_same_all_day_is_told_once(
+    riders, match, happens, now, favorite
+):
+    rider = riders.one(favorite)
+    at = int((now + timedelta(hours=9)).timestamp())
+
+    for hours in (0, 3.1, 6.2):
+        match(
+            happens.late(now, expected_at=at),
+            now=now + timedelta(hours=hours),
+        )
+
+    assert len(riders.told(rider)) == 1
+
+
 def test_the_next_rider_of_a_phone_hears_what_the_last_one_heard(
     riders, match, happens, now, owner
 ):
