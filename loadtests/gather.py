@@ -73,6 +73,7 @@ def gather(
         "groups": {
             **{name: publisher.get(name, []) for name in _GROUPS},
             "unended_at": unended_at(publisher, tasks),
+            "left_at": publisher.get("left_at", []),
         },
         "publisher": _reconciled(publisher, stage.recorder.tasks),
         "sync": as_row(stage.sync),

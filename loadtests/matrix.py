@@ -1,7 +1,7 @@
 """A matrix performed: its rows one after the other."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -10,7 +10,7 @@ from loadtests.cut import RunCutError
 from loadtests.given import Input
 from loadtests.progress import Steps
 from loadtests.rig.rig import Rig
-from loadtests.rows import Row
+from loadtests.rows import MATRICES, Row
 from loadtests.run import perform
 from loadtests.stage import crew, world
 from simulation.runs import Run
@@ -35,16 +35,18 @@ def record(
     one world, those of one crew with the same workers.
 
     Each run takes lines that no earlier one of its crew has used. What an earlier
-    matrix left in ``out`` is replaced; ``again``: but for runs of other rows, because
-    these are recorded again. ``slim``: without locust's own reports, as the repository
-    keeps runs. A run that fails ends the series: RunCutError names it, and says what is
-    kept.
+    matrix left in ``out`` is replaced, what nobody's matrix left is not; ``again``:
+    runs of other rows are not either, because these are recorded again. ``slim``:
+    without locust's own reports, as the repository keeps runs. A run that fails ends
+    the series: RunCutError names it, and says what is kept.
     """
     for row in rows:
         row.scenario()
         apply_settings(POLICY, list(row.settings))
     given.check()
-    _clear(out, [row.name for row in rows] if again else ["*"])
+    mine = {row.name for row in rows}
+    every = {row.name for matrix in MATRICES.values() for row in matrix}
+    _clear(out, mine if again else mine | every)
     runs: list[Run] = []
     try:
         for rtt_ms, together in groupby(rows, key=lambda row: row.apns_rtt_ms):
@@ -102,8 +104,8 @@ def _told(names: Sequence[str], done: int, out: Path, error: WorkerError) -> str
     )
 
 
-def _clear(out: Path, names: list[str]) -> None:
+def _clear(out: Path, names: Set[str]) -> None:
     """Remove run folders of these names, and nothing else."""
-    for name in names:
-        for about in list(out.glob(f"{name}/run.json")):
-            shutil.rmtree(about.parent)
+    for name in sorted(names):
+        if (out / name / "run.json").exists():
+            shutil.rmtree(out / name)

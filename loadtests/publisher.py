@@ -45,7 +45,8 @@ was known to be away."""
 class Publishing:
     """What a publisher has done. ``published_at``: epoch seconds before a group was
     handed over; ``late_s``: from when it was due until the broker had all of it.
-    ``handed_at``: the same instants, one for each of ``message_ids``.
+    ``handed_at``: the same instants, one for each of ``message_ids``. ``left_at``:
+    those at which notifications were left to the sweep, without a message.
     """
 
     published_at: list[float] = field(default_factory=list)
@@ -54,6 +55,7 @@ class Publishing:
     message_ids: list[str] = field(default_factory=list)
     handed_at: list[float] = field(default_factory=list)
     left_to_sweep: int = 0
+    left_at: list[float] = field(default_factory=list)
 
     def publish(
         self,
@@ -71,10 +73,12 @@ class Publishing:
             at = clock()
             away: TransientError | None = None
             try:
-                self.left_to_sweep += hand([ids for _, ids in together])
+                left = hand([ids for _, ids in together])
             except TransientError as error:
-                away = error
-                self.left_to_sweep += sum(len(ids) for _, ids in together)
+                away, left = error, sum(len(ids) for _, ids in together)
+            if left:
+                self.left_to_sweep += left
+                self.left_at.append(at)
             over_at = clock()
             self.handed_at += [at] * (len(self.message_ids) - len(self.handed_at))
             for due_at, ids in together:
@@ -92,6 +96,7 @@ class Publishing:
             "message_ids": self.message_ids,
             "handed_at": [round(at, 6) for at in self.handed_at],
             "left_to_sweep": self.left_to_sweep,
+            "left_at": [round(at, 6) for at in self.left_at],
         }
 
 

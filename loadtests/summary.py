@@ -77,6 +77,11 @@ def remarks(about: Mapping[str, Any]) -> list[str]:
             f"{publisher['messages_recorded']} and "
             f"{publisher['notifications_recorded']}"
         )
+        if publisher.get("left_to_sweep"):
+            lines.append(
+                f"{publisher['left_to_sweep']} of these notifications were left to the "
+                "sweep: the queue was too long, or the broker away"
+            )
     if about.get("workers_cpu_s"):
         share = about["recorder_cpu_s"] / about["workers_cpu_s"]
         lines.append(

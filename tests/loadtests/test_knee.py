@@ -93,6 +93,15 @@ def test_a_step_most_of_whose_messages_never_ended_was_not_kept_up_with() -> Non
     assert steps[1].wait_p95_s > STEP_S / 2
 
 
+def test_a_step_that_left_some_to_the_sweep_was_not_kept_up_with() -> None:
+    about, run = ramp(0.1, 0.2)
+    groups = {**about["groups"], "left_at": [run.finished_at - STEP_S / 2 - DRAIN_S]}
+
+    steps = steps_of({**about, "groups": groups}, run)
+
+    assert [step.kept_up for step in steps] == [True, False]
+
+
 def test_a_step_in_which_nothing_was_offered_is_no_knee() -> None:
     about, run = ramp(0.1, 0.2, LIMIT_S + 1)
     begun = [at >= STEP_S for at in about["groups"]["published_at"]]

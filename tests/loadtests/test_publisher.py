@@ -87,6 +87,7 @@ def test_the_schedule_is_kept_whatever_an_answer_takes() -> None:
     assert seen == [pytest.approx(each) for each in [(1, 1), (2, 1), (2.4, 2), (5, 1)]]
     assert publishing.late_s == pytest.approx([0.4, 0.4, 0.7, 0.5, 0.4])
     assert publishing.left_to_sweep == 6
+    assert publishing.left_at == pytest.approx([1.0, 2.0, 2.4, 5.0])
     # A message was handed over when its group was.
     assert publishing.message_ids == ["1", "2", "4", "5", "6"]
     assert publishing.handed_at == pytest.approx([1, 2, 2.4, 2.4, 5])
