@@ -55,7 +55,7 @@ from generate_series(1, %(rows)s) n
 cross join app.devices d
 cross join lateral (
     select now() - (n - random()) * make_interval(days => %(days)s) / %(rows)s as at
-    where d.id is not null
+    where d.id is not null  -- refers to the device: another instant for each
 ) t
 order by t.at
 """

@@ -14,8 +14,8 @@ class Matching:
     together. An alert is told from ``alert_lead_s`` before the rider's window opens,
     a trip from ``trip_lead_s`` before its service day begins to ``trip_tail_s`` after;
     what was told of its delay is remembered for ``trip_lead_s``, of all else for ever.
-    A vehicle that leaves within
-    ``least_notice_s`` is told no more: another of its line may still be caught.
+    A vehicle that leaves within ``least_notice_s`` is told no more: another of its line
+    may still be caught.
     ``work_mem_mib``: what PostgreSQL may use for one join or sort of the matcher.
     """
 
