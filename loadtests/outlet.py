@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def refuse_unwritable(folder: Path) -> None:
         ) from None
     finally:
         for path in made:
-            if path.is_dir():
+            with suppress(OSError):  # not made after all, or "made/..", which is full
                 path.rmdir()
 
 
