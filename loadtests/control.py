@@ -28,16 +28,9 @@ class Control:
     """
 
     def __init__(self, url: str, *, i_own_this_host: bool = False) -> None:
-        address = urlsplit(url)
-        if address.scheme != "http" or not address.hostname:
-            raise UsageError(
-                f"RIG_CONTROL_URL '{url}' is not the address of a switchboard; run "
-                "inside the stand-in world: python -m loadtests rig -- COMMAND"
-            )
+        self._host, self._port = _host_and_port(url)
         refuse_foreign("RIG_CONTROL_URL", url, i_own_this_host=i_own_this_host)
         self.url = url
-        self._host = address.hostname
-        self._port = address.port or 80
         self._connection: http.client.HTTPConnection | None = None
 
     def state(self) -> dict[str, Any]:
@@ -119,3 +112,17 @@ class Control:
             said = answer.decode(errors="replace").strip()[:300]
             raise UsageError(f"the switchboard refused {method} {path}: {said}")
         return json.loads(answer or b"null")
+
+
+def _host_and_port(url: str) -> tuple[str, int]:
+    try:
+        address = urlsplit(url)
+        host, port = address.hostname, address.port or 80
+    except ValueError:  # a port beyond 65535 or of letters, a bracket left open
+        host = None
+    if not host or address.scheme != "http":
+        raise UsageError(
+            f"RIG_CONTROL_URL '{url}' is not the address of a switchboard; run "
+            "inside the stand-in world: python -m loadtests rig -- COMMAND"
+        )
+    return host, port

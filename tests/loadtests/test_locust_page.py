@@ -90,11 +90,15 @@ def test_a_test_that_cannot_begin_says_why_on_the_page_and_stops() -> None:
         here.start(groups_per_s="", seed="")  # emptied: as if they were not given
         until(lambda: len(here.exceptions()) > 1)
         until(lambda: here.state() == "stopped")
+        here.start(groups_per_s="", control_url="http://127.0.0.1:99999")
+        until(lambda: len(here.exceptions()) > 2)
+        until(lambda: here.state() == "stopped")
 
         said = [row["msg"] for row in here.exceptions()]
 
     assert said[0] == "--groups-per-s many: it is a number"
     assert said[1].startswith(f"the switchboard at {nobody} does not answer")
+    assert "99999' is not the address of a switchboard" in said[2]
 
 
 @pytest.mark.slow

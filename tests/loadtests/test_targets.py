@@ -92,6 +92,21 @@ def test_a_switchboard_elsewhere_is_refused_before_it_is_spoken_to() -> None:
         Control("http://rig.example.com:80")
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:99999",
+        "http://127.0.0.1:many",
+        "http://[::1",
+        "127.0.0.1:80",
+        "",
+    ],
+)
+def test_what_is_no_address_of_a_switchboard_is_told_in_a_sentence(url: str) -> None:
+    with pytest.raises(UsageError, match="is not the address of a switchboard"):
+        Control(url)
+
+
 def test_riders_of_another_database_are_not_thrown_out() -> None:
     with pytest.raises(UsageError, match="i-own-this-host"):
         settle_in_from_outside(
