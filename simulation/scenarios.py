@@ -17,10 +17,16 @@ GROUP_MEAN = (GROUP_LEAST + GROUP_MOST) / 2
 """Notifications of one delayed line: some stay below a batch, some take two."""
 
 
-def _disruption(users: int, duration_s: float) -> Scenario:
+def _disruption(
+    users: int,
+    duration_s: float,
+    *,
+    name: str = "disruption",
+    question: str = "How soon do the riders of one delayed line know?",
+) -> Scenario:
     return Scenario(
-        name="disruption",
-        question="How soon do the riders of one delayed line know?",
+        name=name,
+        question=question,
         users=users,
         duration_s=duration_s,
         lines=96,
@@ -30,11 +36,14 @@ def _disruption(users: int, duration_s: float) -> Scenario:
 
 def _network(users: int, duration_s: float) -> Scenario:
     """One line first, then all of them, worse, so that its riders are told again."""
-    plain = _disruption(users, duration_s)
-    return replace(
-        plain,
+    plain = _disruption(
+        users,
+        duration_s,
         name="network",
         question="How soon does everybody know when all lines stop at once?",
+    )
+    return replace(
+        plain,
         onset_every_s=duration_s - plain.warm_up_s - plain.settle_s,
         extra_events=(
             Event(
@@ -56,14 +65,17 @@ def _brownout(users: int, duration_s: float) -> Scenario:
     """NSW answers late for a third of the onsets' time, then not at all for a tenth;
     in a short run for as long as a poll needs to meet it.
     """
-    plain = _disruption(users, duration_s)
+    plain = _disruption(
+        users,
+        duration_s,
+        name="brownout",
+        question="What do riders feel when NSW is slow, then fails?",
+    )
     onsets_s = duration_s - plain.warm_up_s - plain.settle_s
     slow_at_s = plain.warm_up_s + onsets_s / 3
     slow_s, down_s = _met(plain, onsets_s / 3), _met(plain, onsets_s / 10)
     return replace(
         plain,
-        name="brownout",
-        question="What do riders feel when NSW is slow, then fails?",
         extra_events=(
             Event(
                 at_s=slow_at_s,
@@ -82,12 +94,15 @@ def _brownout(users: int, duration_s: float) -> Scenario:
 
 def _outage(users: int, duration_s: float) -> Scenario:
     """NSW is down while lines are delayed; all of them are told of when it is back."""
-    plain = _disruption(users, duration_s)
+    plain = _disruption(
+        users,
+        duration_s,
+        name="outage",
+        question="How soon is the backlog of an outage gone?",
+    )
     onsets_s = duration_s - plain.warm_up_s - plain.settle_s
     return replace(
         plain,
-        name="outage",
-        question="How soon is the backlog of an outage gone?",
         extra_events=(
             Event(
                 at_s=plain.warm_up_s + onsets_s / 3,
@@ -100,11 +115,14 @@ def _outage(users: int, duration_s: float) -> Scenario:
 
 def _weekday(users: int, duration_s: float) -> Scenario:
     """A Sydney weekday from midnight to midnight, in the minutes of the run."""
-    plain = _disruption(users, duration_s)
-    return replace(
-        plain,
+    plain = _disruption(
+        users,
+        duration_s,
         name="weekday",
         question="What does a rider feel over a day, its peaks and its lulls?",
+    )
+    return replace(
+        plain,
         day=tuple((hours / 24, share) for hours, share in WEEKDAY),
         readers=max(1, users // 500),
     )
@@ -112,12 +130,15 @@ def _weekday(users: int, duration_s: float) -> Scenario:
 
 def _sync_under_load(users: int, duration_s: float) -> Scenario:
     """Timetables come while senders are busy: each takes one of their children."""
-    plain = _disruption(users, duration_s)
+    plain = _disruption(
+        users,
+        duration_s,
+        name="sync_under_load",
+        question="Do riders wait for the sync of the timetable?",
+    )
     onsets_s = duration_s - plain.warm_up_s - plain.settle_s
     return replace(
         plain,
-        name="sync_under_load",
-        question="Do riders wait for the sync of the timetable?",
         groups_per_s=(users / GROUP_MEAN / 20,),
         group_least=GROUP_LEAST,
         group_most=GROUP_MOST,
@@ -128,13 +149,17 @@ def _sync_under_load(users: int, duration_s: float) -> Scenario:
     )
 
 
-def _steady(users: int, duration_s: float) -> Scenario:
+def _steady(
+    users: int,
+    duration_s: float,
+    *,
+    name: str = "steady",
+    question: str = "What do senders cost at a stated rate, and where does it queue?",
+) -> Scenario:
     """Besides a few onsets, each user is sent a push every hundred seconds or so."""
-    plain = _disruption(users, duration_s)
+    plain = _disruption(users, duration_s, name=name, question=question)
     return replace(
         plain,
-        name="steady",
-        question="What do senders cost at a stated rate, and where does it queue?",
         groups_per_s=(users / GROUP_MEAN / 100,),
         group_least=GROUP_LEAST,
         group_most=GROUP_MOST,
@@ -145,24 +170,30 @@ def _ramp(users: int, duration_s: float) -> Scenario:
     """Eight rates, each as much above the one before; at the last one all users are
     told of something every ten seconds.
     """
-    plain = _steady(users, duration_s)
+    plain = _steady(
+        users,
+        duration_s,
+        name="ramp",
+        question="At which rate do senders not keep up any more?",
+    )
     most = users / GROUP_MEAN / 10
     return replace(
         plain,
-        name="ramp",
-        question="At which rate do senders not keep up any more?",
         groups_per_s=tuple(most * step / 8 for step in range(1, 9)),
     )
 
 
 def _replay(users: int, duration_s: float) -> Scenario:
     """Few lines more are delayed than were on the day that was recorded."""
-    plain = _disruption(users, duration_s)
+    plain = _disruption(
+        users,
+        duration_s,
+        name="replay",
+        question="Does it hold on what NSW really published?",
+    )
     onsets_s = duration_s - plain.warm_up_s - plain.settle_s
     return replace(
         plain,
-        name="replay",
-        question="Does it hold on what NSW really published?",
         lines=12,
         onset_every_s=max(2.0, onsets_s / 12),
         readers=max(1, users // 500),

@@ -295,6 +295,7 @@ def test_of_a_run_whose_world_died_nothing_is_kept(tmp_path: Path, victim: str) 
         (["bench", "everything"], "there is no room 'everything'"),
         (["bench", "--data", "none"], "there is no folder none"),
         (["run", "disruption", "--minutes", "nan"], "cannot last nan s"),
+        (["run", "brownout", "--minutes", "0"], "scenario brownout cannot last 0 s"),
         (["matrix", "everything"], "there is no matrix 'everything'"),
         (["table", "riders"], "there is no table 'riders'"),
         (["matrix", "full", "--only", "half"], "the matrix full has no run half"),

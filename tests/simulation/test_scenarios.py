@@ -3,6 +3,7 @@
 import pytest
 
 from simulation.scenarios import SCENARIOS, scenario
+from worker.errors import UsageError
 
 
 @pytest.mark.parametrize("name", list(SCENARIOS))
@@ -14,6 +15,12 @@ def test_a_row_carries_its_name_and_ends_in_time(name: str, users: int) -> None:
     assert made.question
     assert max(event.at_s for event in made.events()) < made.duration_s
     assert all(0 <= at_s < made.duration_s for at_s, _ in made.groups())
+
+
+@pytest.mark.parametrize("name", list(SCENARIOS))
+def test_what_cannot_be_is_told_of_the_scenario_that_was_asked_for(name: str) -> None:
+    with pytest.raises(UsageError, match=f"scenario {name} cannot last 0 s"):
+        scenario(name, users=100, duration_s=0.0)
 
 
 def test_a_network_event_concerns_every_line_and_is_worse_than_what_was_told() -> None:
