@@ -98,7 +98,9 @@ class Field:
 
     def _follow_arrivals(self) -> None:
         control = self._control()
-        seen = int(control.state()["pushes"])
+        while (state := self._ask(control.state)) is None:
+            pass  # it was complained of, and waited for
+        seen = int(state["pushes"])
         while True:
             seen, found = self._ask(control.arrivals, seen, POLL_WAIT_S) or (seen, [])
             for arrival in found:
