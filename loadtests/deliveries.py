@@ -92,14 +92,16 @@ class Matches:
     def __init__(self, admin_url: str, complain: Callable[[Exception], None]) -> None:
         self._admin_url = admin_url
         self._complain = complain
-        self._known: dict[str, float | None] = {}
+        self._known: dict[str, float] = {}
 
     def at(self, apns_id: str) -> float | None:
-        """Epoch seconds; None when it is not known."""
+        """Epoch seconds; None when it is not known, which the next push asks again."""
         match = apns_id[:SHARED].lower()
-        if match not in self._known:
-            self._known[match] = self._read(apns_id) if self._admin_url else None
-        return self._known[match]
+        if match not in self._known and self._admin_url:
+            matched_at = self._read(apns_id)
+            if matched_at is not None:
+                self._known[match] = matched_at
+        return self._known.get(match)
 
     def _read(self, apns_id: str) -> float | None:
         try:

@@ -69,6 +69,29 @@ def test_an_outbox_that_does_not_answer_is_complained_of_and_nothing_known() -> 
     assert len(complaints) == 1
 
 
+def test_an_outbox_that_failed_once_is_asked_again_by_the_next_push(
+    empty_database: Any,
+) -> None:
+    complaints: list[Exception] = []
+    matches = Matches(empty_database.admin_url, complaints.append)
+    match = "a" * SHARED
+
+    assert matches.at(f"{match}1") is None
+    with psycopg.connect(empty_database.admin_url) as db:
+        db.execute("create schema app")
+        db.execute(
+            "create table app.notifications (apns_id text, matched_at timestamptz)"
+        )
+        db.execute(
+            "insert into app.notifications values (%s, to_timestamp(1000))",
+            (f"{match}2",),
+        )
+
+    assert matches.at(f"{match}2") == 1000.0
+    assert matches.at(f"{match}3") == 1000.0  # of the same match: not asked again
+    assert len(complaints) == 1
+
+
 def test_each_groups_rows_are_due_at_its_instant_and_left_alone_before(
     database: Any,
 ) -> None:
