@@ -6,7 +6,10 @@ from simulation.runs import Run
 from simulation.tables import Floats
 from worker.records import Outcome
 
-WINDOW_S = 10.0
+PART_S = 60.0
+LEAST_READINGS = 6
+"""One reading has a standard deviation of 5 to 13 % in a quiet run: the mean of fewer
+says nothing of the machine."""
 DRIFT = 0.10
 """A run whose effective cores drift by more is two runs in one."""
 NEIGHBOURS_CORES = 0.25
@@ -22,13 +25,22 @@ def v_eff_of(run: Run) -> float | None:
 
 
 def drift_of(run: Run) -> float:
-    """Standard deviation of the canary's 10 s means, over their mean."""
+    """Standard deviation of the canary's means in equal parts of the run, over their
+    mean; 0 where fewer than two parts have readings enough.
+
+    The parts are of about a minute, and at least two: a canary that reads each 4 s has
+    15 readings in a minute, whose mean is known to 1 to 3 %. A neighbour of seconds is
+    told by the cores that neighbours used.
+    """
     at, readings = _canary(run)
-    if not len(readings):
+    parts = max(2, round(run.records.duration_s / PART_S))
+    edges = np.linspace(run.records.started_at, run.records.finished_at, parts + 1)
+    part_of = np.searchsorted(edges[1:-1], at, side="right")
+    in_parts = (readings[part_of == part] for part in range(parts))
+    means = [found.mean() for found in in_parts if len(found) >= LEAST_READINGS]
+    if len(means) < 2 or not np.mean(means) > 0:
         return 0.0
-    windows = ((at - at[0]) // WINDOW_S).astype(int)
-    means = np.array([readings[windows == w].mean() for w in np.unique(windows)])
-    return float(means.std() / means.mean()) if means.mean() > 0 else 0.0
+    return float(np.std(means) / np.mean(means))
 
 
 def complaints(run: Run) -> list[str]:
