@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from loadtests import canary
+from loadtests.summary import watched_cpu_s
 from simulation.kept import RUNS, runs_in
 from simulation.runs import Run
 from worker.measures import MEASURES
@@ -21,13 +22,17 @@ def users() -> Rows:
 
 
 def row_of(run: Run) -> dict[str, str]:
-    """One run as a row of the table."""
+    """One run as a row of the table.
+
+    ``of the workers``: the share of all that watches, the canary included where
+    run.json tells of it.
+    """
     about = run.about
 
     def said(name: str, form: str) -> str:
         return format(MEASURES[name].function(run.records), form)
 
-    recorder = about["recorder_cpu_s"] / about["workers_cpu_s"]
+    watched = watched_cpu_s(about) / about["workers_cpu_s"]
     recorder_ms = about["recorder_cpu_s"] / run.records.duration_s * 1000
     canaries = sum(sample.name == "v_eff" for sample in run.records.samples)
     canary_ms = canary.cost_s(canaries) / run.records.duration_s * 1000
@@ -46,7 +51,7 @@ def row_of(run: Run) -> dict[str, str]:
         "workers cores": f"{about['workers_cpu_s'] / run.records.duration_s:.2f}",
         "locust cores": f"{about['locust']['cpu_s'] / run.records.duration_s:.2f}",
         "recorder ms/s": f"{recorder_ms:.1f}",
-        "of the workers": f"{recorder:.1%}",
+        "of the workers": f"{watched:.1%}",
         "canary ms/s": f"{canary_ms:.1f}" if canaries else "not recorded",
         "machine": "noisy" if about["noise"] else "quiet",
     }

@@ -83,22 +83,34 @@ def remarks(about: Mapping[str, Any]) -> list[str]:
                 "sweep: the queue was too long, or the broker away"
             )
     if about.get("workers_cpu_s"):
-        share = about["recorder_cpu_s"] / about["workers_cpu_s"]
         lines.append(
-            f"the recorder used {about['recorder_cpu_s']:.2f} s of a core, {share:.1%} "
-            f"of the workers' {about['workers_cpu_s']:.2f} s; locust "
-            f"{told.get('cpu_s', 0.0):.2f} s"
-        )
-    if "canary_cpu_s" in about:  # older runs do not say
-        lines.append(
-            f"the canary, which measures the machine beside them, used at least "
-            f"{about['canary_cpu_s']:.2f} s of a core"
+            f"{_watching(about)} of the workers' {about['workers_cpu_s']:.2f} s; "
+            f"locust {told.get('cpu_s', 0.0):.2f} s"
         )
     if about.get("broken"):
         lines.append(f"BROKEN, not to be averaged: {about['broken']}")
     noise = about.get("noise") or []
     lines.append(f"noisy: {'; '.join(noise)}" if noise else "quiet machine")
     return lines
+
+
+def watched_cpu_s(about: Mapping[str, Any]) -> float:
+    """Seconds of a core that watching a run took: the recorder's, and the canary's
+    where run.json tells of them, as it did not at first.
+    """
+    return float(about["recorder_cpu_s"]) + float(about.get("canary_cpu_s", 0.0))
+
+
+def _watching(about: Mapping[str, Any]) -> str:
+    parts = f"the recorder used {about['recorder_cpu_s']:.2f} s of a core"
+    if "canary_cpu_s" in about:
+        parts += (
+            ", the canary, which measures the machine, at least "
+            f"{about['canary_cpu_s']:.2f} s: together"
+        )
+    else:
+        parts += ", what its canary used is not recorded:"
+    return f"{parts} {watched_cpu_s(about) / about['workers_cpu_s']:.1%}"
 
 
 def _claim(about: Mapping[str, Any]) -> str:

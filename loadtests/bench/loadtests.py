@@ -11,6 +11,7 @@ from loadtests.given import Input
 from loadtests.progress import Steps
 from loadtests.run import perform
 from loadtests.stage import Stage, stage
+from loadtests.summary import watched_cpu_s
 from simulation.runs import Run
 from simulation.scenario import Scenario
 from simulation.scenarios import GROUP_LEAST, GROUP_MOST
@@ -43,9 +44,9 @@ def rows(say: Callable[[str], None]) -> Iterator[Row]:
     ):
         out = Path(name)
         many = done(here, _many(), out / "many")
-        yield _commuters(many)
+        yield commuters(many)
         yield _recorder_floor(many)
-        yield _recorder(done(here, _busy(), out / "busy"))
+        yield watching(done(here, _busy(), out / "busy"))
         published = [
             done(here, _publishing(number + 1), out / f"publishing-{number}")
             for number in range(REPEATS)
@@ -66,6 +67,10 @@ def _beside(here: Stage, run: Run) -> str:
     said = (
         f"workers used {cores:.2f} cores and ended {ended} attempts in "
         f"{run.records.duration_s:g} s"
+    )
+    said += (
+        f"; the recorder used {run.about['recorder_cpu_s']:.2f} s, the canary "
+        f"{run.about['canary_cpu_s']:.2f} s"
     )
     told = run.about["publisher"]
     if not told["messages"]:
@@ -113,7 +118,16 @@ def _scenario(name: str, **values: Any) -> Scenario:
     return Scenario(name=name, question="What does it cost?", **{**common, **values})
 
 
-def _commuters(run: Run) -> Row:
+def commuters(run: Run) -> Row:
+    """What locust costs when every rider is told; UsageError when some were not, since
+    riders that hear of nothing cost less.
+    """
+    reached, users = run.about["commuters_reached"], run.about["users"]
+    if reached < users:
+        raise UsageError(
+            f"a run of the bench reached {reached:,} of its {users:,} commuters, so "
+            "that what all of them cost is not known"
+        )
     return Row(
         name="locust_10000_commuters",
         value=run.about["locust"]["cpu_s"] / run.records.duration_s,
@@ -123,10 +137,11 @@ def _commuters(run: Run) -> Row:
     )
 
 
-def _recorder(run: Run) -> Row:
+def watching(run: Run) -> Row:
+    """What recorder and canary cost together, beside workers at work."""
     return Row(
         name="recorder",
-        value=run.about["recorder_cpu_s"],
+        value=watched_cpu_s(run.about),
         unit="s of a core",
         baseline="processor time of the workers in the same run",
         baseline_value=run.about["workers_cpu_s"],
@@ -138,7 +153,8 @@ def _recorder(run: Run) -> Row:
 def _recorder_floor(run: Run) -> Row:
     """What the recorder costs whether the workers do anything or not.
 
-    Of workers that idle it is any share: 3 % is to hold from a twentieth of a core on.
+    Of workers that idle it is any share. The canary burns as much again by its period:
+    for both 3 % is to hold from a tenth of a core on.
     """
     return Row(
         name="recorder_second",

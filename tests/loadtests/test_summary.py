@@ -39,3 +39,16 @@ def test_a_line_that_was_used_before_and_onsets_in_step_are_seen() -> None:
 
     assert "2 onsets, 1 on a line used before" in claim
     assert "by quarter of the poll period 2, 0, 0, 0" in claim
+
+
+def test_the_canary_is_counted_to_what_watches_and_its_part_is_seen() -> None:
+    costs = {"recorder_cpu_s": 0.3, "workers_cpu_s": 20.0}
+
+    both = remarks(_about(**costs, canary_cpu_s=0.2))[2]
+    older = remarks(_about(**costs))[2]
+
+    assert both == (
+        "the recorder used 0.30 s of a core, the canary, which measures the machine, "
+        "at least 0.20 s: together 2.5% of the workers' 20.00 s; locust 0.00 s"
+    )
+    assert "what its canary used is not recorded: 1.5% of the workers'" in older
