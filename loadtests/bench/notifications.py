@@ -48,14 +48,17 @@ insert into app.notifications (
     sent_at, outcome, title, body
 )
 select
-    d.user_id, d.id, 'delay', 'r1', 's1', 'trip1', t.at::date, 900,
-    md5(n::text || d.id), 3, t.at, t.at, t.at, 'sent', t.at, t.at, t.at,
-    'sent', '1: 15 min late', 'The 08:15 at Stop 1 is now expected at 08:30.'
+    d.user_id, d.id, 'delay', (%(lines)s::text[])[t.trip + 1], 's1', 'trip' || t.trip,
+    t.at::date, 900, md5(n::text || d.id), 3, t.at, t.at, t.at, 'sent', t.at, t.at,
+    t.at, 'sent', '1: 15 min late',
+    'The 08:15 at Stop 1 is now expected at 08:30.'
 from generate_series(1, %(rows)s) n
 cross join app.devices d
 cross join lateral (
-    select now() - (n - random()) * make_interval(days => %(days)s) / %(rows)s as at
-    where d.id is not null  -- refers to the device: another instant for each
+    select
+        now() - (n - random()) * make_interval(days => %(days)s) / %(rows)s as at,
+        floor(random() * cardinality(%(lines)s::text[]))::int as trip
+    where d.id is not null  -- refers to the device: other ones for each
 ) t
 order by t.at
 """
@@ -135,7 +138,11 @@ def _write_history(owner: psycopg.Connection[Any]) -> None:
     """What the riders were told before."""
     with owner.transaction():
         owner.execute("set local session_replication_role = replica")  # as a restore
-        values = {"rows": _TOLD_BEFORE, "days": POLICY.matching.kept_days}
+        values = {
+            "rows": _TOLD_BEFORE,
+            "days": POLICY.matching.kept_days,
+            "lines": [f"r{line}" for _, line, _ in network.trips()],
+        }
         owner.execute(_HISTORY, values)
     owner.execute("vacuum analyze app.notifications")
 

@@ -40,7 +40,9 @@ create table app.notifications (
 ) with (fillfactor = 80);
 create index notifications_waiting on app.notifications (due_at)
     where state in ('new', 'sending');
-create index notifications_of_user on app.notifications (user_id);
+-- Only of what has ended: a match writes thousands of rows, all of other riders.
+create index notifications_of_user on app.notifications (user_id)
+    where state in ('sent', 'expired', 'failed');
 create index notifications_by_time on app.notifications (matched_at);
 
 -- A foreign key would look up and lock the device of every row, which the matcher has
@@ -52,7 +54,12 @@ language plpgsql security definer set search_path = '' as $$
 begin
     delete from app.notifications n
     using gone
-    where n.user_id = gone.user_id and n.device_id = gone.id;
+    where n.user_id = gone.user_id and n.device_id = gone.id
+        and n.state in ('sent', 'expired', 'failed');
+    delete from app.notifications n
+    using gone
+    where n.user_id = gone.user_id and n.device_id = gone.id
+        and n.state in ('new', 'sending');
     return null;
 end
 $$;
@@ -63,7 +70,7 @@ create trigger forget_notifications after delete on app.devices
 alter table app.notifications enable row level security;
 grant select on app.notifications to authenticated, service_role;
 create policy riders on app.notifications for select to authenticated
-    using (user_id = (select auth.uid()));
+    using (user_id = (select auth.uid()) and state in ('sent', 'expired', 'failed'));
 grant select, insert on app.notifications to worker_matcher;
 create policy matcher on app.notifications to worker_matcher
     using (true) with check (true);

@@ -5,11 +5,13 @@ once more when it gets worse: its bucket is higher than any told before. The uni
 of the table holds even if two matchers meet.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain, groupby
 from operator import sub
+
+from psycopg.errors import UniqueViolation
 
 from worker.clients.postgres import Connection
 from worker.notifications import planned
@@ -55,43 +57,51 @@ def insert_notifications(
     rows = disruptions
     days = [day for day in map(service_day, set(rows.service_date)) if day is not None]
     windows = around(days)
-    found = db.execute(
-        statement(timetable=timetable).encode(),
-        {
-            "starts": [day.starts_at for day in windows],
-            "weekdays": [day.weekday for day in windows],
-            "kind": _texts(rows.kind),
-            "route_id": _texts(rows.route_id),
-            "stop_id": _texts(rows.stop_id),
-            "trip_id": _texts(rows.trip_id),
-            "delay_s": _few_numbers(rows.delay_s),
-            "to_at": _numbers(rows.to_at),
-            "alerts_from_at": rows.alerts_from_at,
-            "opens_at": min(
-                chain(rows.alerts_from_at, map(sub, rows.to_at, rows.delay_s))
-            ),
-            "closes_at": max(rows.to_at),
-            **_runs("dates", rows.service_date),
-            **_runs("timed", [at is not None for at in rows.expected_at]),
-            **_runs("alert", rows.alert),
-            **_runs("published", rows.published_at),
-            "separator": _SEPARATOR,
-            "alerts": disruptions.alerts,
-            "buckets": list(policy.realtime.delay_buckets_s),
-            "remembered_s": policy.matching.trip_lead_s,
-            "told_again_s": policy.matching.told_again_after_s,
-            "block": str(int(now.timestamp()) // policy.matching.told_again_after_s),
-            "cap": policy.matching.max_per_rider_hour,
-            "expiry_s": policy.push.expiry_s,
-            "environment": environment,
-            "now_s": int(now.timestamp()),
-            "real": now - timedelta(seconds=clock_offset_s),
-            "offset_s": clock_offset_s,
-        },
-    ).fetchone()
+    values: dict[str, object] = {
+        "starts": [day.starts_at for day in windows],
+        "weekdays": [day.weekday for day in windows],
+        "kind": _texts(rows.kind),
+        "route_id": _texts(rows.route_id),
+        "stop_id": _texts(rows.stop_id),
+        "trip_id": _texts(rows.trip_id),
+        "delay_s": _few_numbers(rows.delay_s),
+        "to_at": _numbers(rows.to_at),
+        "alerts_from_at": rows.alerts_from_at,
+        "opens_at": min(chain(rows.alerts_from_at, map(sub, rows.to_at, rows.delay_s))),
+        "closes_at": max(rows.to_at),
+        **_runs("dates", rows.service_date),
+        **_runs("timed", [at is not None for at in rows.expected_at]),
+        **_runs("alert", rows.alert),
+        **_runs("published", rows.published_at),
+        "separator": _SEPARATOR,
+        "alerts": disruptions.alerts,
+        "buckets": list(policy.realtime.delay_buckets_s),
+        "told_again_s": policy.matching.told_again_after_s,
+        "block": str(int(now.timestamp()) // policy.matching.told_again_after_s),
+        "cap": policy.matching.max_per_rider_hour,
+        "expiry_s": policy.push.expiry_s,
+        "environment": environment,
+        "now_s": int(now.timestamp()),
+        "ahead_s": int(now.timestamp()) + policy.matching.delay_lead_s,
+        "real": now - timedelta(seconds=clock_offset_s),
+        "offset_s": clock_offset_s,
+    }
+    try:
+        with db.transaction():
+            ids, capped = _inserted(db, values, timetable=timetable, conflicts=False)
+    except UniqueViolation:
+        ids, capped = _inserted(db, values, timetable=timetable, conflicts=True)
+    return Matched(ids=ids, capped=capped)
+
+
+def _inserted(
+    db: Connection, values: Mapping[str, object], *, timetable: bool, conflicts: bool
+) -> tuple[list[int], int]:
+    query = statement(timetable=timetable, conflicts=conflicts)
+    found = db.execute(query.encode(), values).fetchone()
     assert found is not None
     ids, capped = found
-    return Matched(ids=list(ids), capped=int(capped))  # type: ignore[call-overload]
+    return list(ids), int(capped)  # type: ignore[call-overload]
 
 
 def _numbers(column: Sequence[float]) -> str:

@@ -6,20 +6,54 @@ read once for each way in which a favorite can want it, and looked up among them
 """
 
 
-def statement(*, timetable: bool) -> str:
-    """The statement; without a timetable, what needs one matches nothing."""
+def statement(*, timetable: bool, conflicts: bool) -> str:
+    """The statement; without a timetable, what needs one matches nothing.
+
+    ``conflicts``: what the table holds already is left out, row by row. Without it such
+    a row is an error: the statement looks before it writes, and looking twice costs a
+    tenth of it.
+    """
     parts = _WITH_TIMETABLE if timetable else _WITHOUT_TIMETABLE
-    return _STATEMENT.format(said=_SAID, wanted=_WANTED, of_line=_OF_LINE, **parts)
+    return _STATEMENT.format(
+        said=_SAID,
+        wanted=_WANTED,
+        of_line=_OF_LINE,
+        open=_OPEN,
+        is_open=_IS_OPEN,
+        conflicts=_LEFT_OUT if conflicts else "",
+        **parts,
+    )
 
 
 _SAID = "p.n, p.kind, p.route_id, p.trip_id, p.delay_s, p.stop_id, p.at"
 
 # The favorite names no other line.
-_OF_LINE = "(f.route_id is null or p.route_id in ('', f.route_id))"
+_OF_LINE = "(f.any_line or p.route_id in ('', f.route_id))"
 
 # The window is open at some time of the event, and the delay is worth a word.
 _WANTED = """f.opens_at <= p.to_at and p.from_at < f.closes_at
         and (p.kind <> 'delay' or p.delay_s >= f.threshold_s)"""
+
+_LEFT_OUT = """
+    on conflict on constraint told_once do nothing"""
+
+# What a favorite names is said by booleans: what the planner assumes of those that he
+# has no statistics of is good enough, what he assumes of nulls is ruin.
+_OPEN = """
+        f.user_id, f.route_id, f.stop_id, f.to_stop_id, f.trip_id, f.threshold_s,
+        f.route_id is null as any_line, f.stop_id is not null as at_stop,
+        f.to_stop_id is not null as on_way, f.trip_id is not null as of_trip,
+        m.starts_at + 60 * f.from_minute as opens_at,
+        m.starts_at + 60 * f.until_minute as closes_at"""
+
+# What sets most aside comes first.
+_IS_OPEN = """m.from_minute <= f.until_minute
+        and f.from_minute <= m.to_minute and f.weekdays & m.weekday <> 0
+        and (f.from_minute <= m.soon_minute or case
+            when f.trip_id is not null then f.trip_id in (select trip_id from odd)
+            when f.stop_id is not null then f.stop_id in (select name from called)
+            else f.route_id in (select route_id from odd)
+        end)"""
 
 _WITH_TIMETABLE = {
     # Where and when a trip that does not run would have called.
@@ -41,7 +75,7 @@ _WITH_TIMETABLE = {
     from (
         select distinct trip_id, stop_id, to_stop_id
         from at_place
-        where to_stop_id is not null and trip_id <> ''
+        where on_way and trip_id <> ''
     ) p
     cross join lateral gtfs.way(p.trip_id, p.stop_id, p.to_stop_id) w
     where w.first_from < w.last_to""",
@@ -118,28 +152,26 @@ midnight as materialized (
 -- Favorites while their window is open; of later windows, when only trips that do not
 -- run matter, those that such a trip can concern.
 open as materialized (
-    select
-        f.user_id, f.route_id, f.stop_id, f.to_stop_id, f.trip_id, f.threshold_s,
-        m.starts_at + 60 * f.from_minute as opens_at,
-        m.starts_at + 60 * f.until_minute as closes_at
-    from app.favorites f
-    join midnight m
-        on f.weekdays & m.weekday <> 0 and m.from_minute <= f.until_minute
-        and (f.from_minute <= m.soon_minute or f.from_minute <= m.to_minute and case
-            when f.trip_id is not null then f.trip_id in (select trip_id from odd)
-            when f.stop_id is not null then f.stop_id in (select name from called)
-            else f.route_id in (select route_id from odd)
-        end)
+    select {open}
+    from midnight m
+    join app.favorites f on {is_open}
+    where m.from_minute < 1440
+    union all
+    -- Few windows reach into the next day, which an index knows.
+    select {open}
+    from midnight m
+    join app.favorites f on f.until_minute >= 1440 and {is_open}
+    where m.from_minute >= 1440
 ),
 place as materialized (
     select o.*, o.stop_id as place
     from open o
-    where o.stop_id is not null and o.trip_id is null
+    where o.at_stop and not o.of_trip
     union all
     select o.*, s.stop_id
     from open o
     join platform s on s.parent_station = o.stop_id
-    where o.trip_id is null
+    where not o.of_trip
 ),
 -- Where and when what is no delay begins to matter: a trip that does not run from its
 -- first call to come to its last.
@@ -164,6 +196,7 @@ at_stop as materialized (
         case when kind = 'delay' then to_at end as at, from_at, to_at
     from said
     where stop_id in (select place from place)
+        and (kind <> 'delay' or to_at <= %(ahead_s)s)
     union all
     select
         n, s.kind, s.route_id, s.trip_id, s.delay_s, c.stop_id, c.at, c.at, c.at
@@ -199,8 +232,8 @@ line as materialized (
             max(delay_s::bigint << 32 | n) & 4294967295 as n,
             min(from_at) as from_at, max(to_at) as to_at
         from said
-        where kind = 'delay' and route_id in (
-            select route_id from open where stop_id is null and trip_id is null
+        where kind = 'delay' and to_at <= %(ahead_s)s and route_id in (
+            select route_id from open where not at_stop and not of_trip
         )
         group by route_id, from_at / 900
     ) worst using (n)
@@ -223,27 +256,27 @@ line as materialized (
 liked as materialized (
     select
         o.user_id, t.route_id, o.stop_id, o.to_stop_id, o.threshold_s, o.opens_at,
-        o.closes_at
+        o.closes_at, t.route_id is null as any_line, o.at_stop, o.on_way
     from open o
     left join ({trip_lines}
     ) t using (trip_id)
-    where o.trip_id is not null and exists (select from odd where kind = 'alert')
+    where o.of_trip and exists (select from odd where kind = 'alert')
 ),
 at_place as materialized (
-    select {said}, f.user_id, f.to_stop_id
+    select {said}, f.user_id, f.to_stop_id, f.on_way
     from at_stop p
     join place f on f.place = p.stop_id and f.route_id = p.route_id
     where {wanted}
     union all
-    select {said}, f.user_id, f.to_stop_id
+    select {said}, f.user_id, f.to_stop_id, f.on_way
     from at_stop p
     join place f on f.place = p.stop_id
-    where f.route_id is null and {wanted}
+    where f.any_line and {wanted}
     union all
-    select {said}, f.user_id, f.to_stop_id
+    select {said}, f.user_id, f.to_stop_id, f.on_way
     from at_stop p
     join place f on f.place = p.stop_id
-    where p.route_id = '' and f.route_id is not null and f.to_stop_id is null
+    where p.route_id = '' and not f.any_line and not f.on_way
         and {wanted}
     union all
     -- An alert of a trip at an end of a way, told if the trip goes that way. Of a trip
@@ -251,14 +284,14 @@ at_place as materialized (
     -- hears of the delay or the cancellation that it causes.
     select
         p.n, p.kind, p.route_id, p.trip_id, p.delay_s, f.stop_id, p.at, f.user_id,
-        f.to_stop_id
+        f.to_stop_id, f.on_way
     from alert_at p
     join (
-        select *, stop_id as name from open where to_stop_id is not null
+        select *, stop_id as name from open where on_way
         union all
-        select *, to_stop_id from open where to_stop_id is not null
+        select *, to_stop_id from open where on_way
     ) f using (name)
-    where p.trip_id <> '' and f.trip_id is null and {of_line} and {wanted}
+    where p.trip_id <> '' and not f.of_trip and {of_line} and {wanted}
 ),
 way as ({ways}
 ),
@@ -266,17 +299,17 @@ candidate as materialized (
     select {said}, f.user_id, false as by_trip
     from line p
     join open f on f.route_id = p.route_id
-    where f.stop_id is null and f.trip_id is null and {wanted}
+    where not f.at_stop and not f.of_trip and {wanted}
     union all
     select {said}, f.user_id, false
     from (select *, null::bigint as at from odd) p
     join open f on f.route_id = p.route_id
     where p.kind = 'alert' and p.stop_id = '' and p.trip_id = ''
-        and f.stop_id is not null and f.trip_id is null and {wanted}
+        and f.at_stop and not f.of_trip and {wanted}
     union all
     select {said}, p.user_id, false
     from at_place p
-    where p.to_stop_id is null
+    where not p.on_way
     union all
     select {said}, p.user_id, false
     from at_place p
@@ -285,28 +318,28 @@ candidate as materialized (
     select {said}, f.user_id, false
     from alert_at p
     join open f on f.stop_id = p.name
-    where f.trip_id is null and (f.to_stop_id is null or p.trip_id = '')
+    where not f.of_trip and (not f.on_way or p.trip_id = '')
         and {of_line} and {wanted}
     union all
     -- Where a way ends matters as well.
     select {said}, f.user_id, false
     from alert_at p
     join open f on f.to_stop_id = p.name
-    where f.trip_id is null and p.trip_id = ''
+    where not f.of_trip and p.trip_id = ''
         and {of_line} and {wanted}
     union all
     select {said}, f.user_id, true
     from line p
     join liked f on f.route_id = p.route_id
-    where p.kind = 'alert' and p.trip_id = '' and (f.stop_id is null or p.stop_id = '')
+    where p.kind = 'alert' and p.trip_id = '' and (not f.at_stop or p.stop_id = '')
         and {wanted}
     union all
     select {said}, f.user_id, true
     from alert_at p
     join (
-        select *, stop_id as name from liked where stop_id is not null
+        select *, stop_id as name from liked where at_stop
         union all
-        select *, to_stop_id from liked where to_stop_id is not null
+        select *, to_stop_id from liked where on_way
     ) f using (name)
     where p.trip_id = '' and {of_line} and {wanted}
     union all
@@ -319,7 +352,7 @@ candidate as materialized (
     from (select *, to_at as at from said where kind = 'delay') p
     join open f on f.trip_id = p.trip_id
     where (
-            f.stop_id is null or f.stop_id = p.stop_id or (p.stop_id, f.stop_id) in (
+            not f.at_stop or f.stop_id = p.stop_id or (p.stop_id, f.stop_id) in (
                 select stop_id, parent_station from platform
             )
         ) and {wanted}
@@ -327,7 +360,7 @@ candidate as materialized (
     select {said}, f.user_id, true
     from whole p
     join open f on f.trip_id = p.trip_id
-    where (f.stop_id is null or p.stop_id = '') and {wanted}
+    where (not f.at_stop or p.stop_id = '') and {wanted}
     union all
     -- Of a trip that does not run, whose calls are known, where it would have called.
     select {said}, f.user_id, true
@@ -398,26 +431,21 @@ once as (
     ) w
     order by user_id, kind, trip, by_trip desc
 ),
--- What was told of late, and of these trips before, read at once: it lies together, and
--- is looked up for all.
+-- What was told of late, read at once: it lies together, and is looked up for all.
 recent as materialized (
     select
         user_id, device_id, kind, route_id, trip_id, service_date, collapse_id, bucket,
-        matched_at, state
+        matched_at, state not in ('expired', 'failed') as told
     from app.notifications
-    where matched_at > %(real)s - %(remembered_s)s * interval '1 second' and (
-        matched_at > %(real)s - greatest(3600, %(told_again_s)s) * interval '1 second'
-        or trip_id in (select trip_id from said where trip_id <> '')
-    )
+    where matched_at > %(real)s - greatest(3600, %(told_again_s)s) * interval '1 second'
 ),
 heard as (
     select device_id, user_id, count(*) as told
     from recent
-    where matched_at > %(real)s - interval '1 hour'
-        and state not in ('expired', 'failed')
+    where told and matched_at > %(real)s - interval '1 hour'
     group by device_id, user_id
 ),
--- What ended unsent was not told.
+-- What ended unsent was not told, but would end so again.
 fresh as (
     select o.*, d.id as device_id, coalesce(h.told, 0) as told
     from once o
@@ -427,23 +455,24 @@ fresh as (
     where not exists (
         select from recent n
         where n.device_id = d.id and n.user_id = d.user_id and n.bucket >= o.bucket
-            and n.state not in ('expired', 'failed')
-            and (n.collapse_id = o.collapse_id or (
+            and case when n.collapse_id = o.collapse_id
+            then n.told or n.bucket = o.bucket
+            else n.told and (
                 n.kind = o.kind and n.trip_id = o.trip_id and n.trip_id <> ''
                 and n.kind <> 'alert' and n.service_date = o.service_date
-            ) or (
+            or (
                 -- The line's story goes on, though the block has changed.
                 n.kind = 'delay' and o.kind = 'delay' and not o.by_trip
                 and n.route_id = o.route_id
                 and n.matched_at > %(real)s - %(told_again_s)s * interval '1 second'
-            ))
+            )) end
     )
     -- An alert may stand for weeks, and a trip is known for days: told ever.
     and ((o.kind = 'delay' and not o.by_trip) or not exists (
         select from app.notifications n
         where n.collapse_id = o.collapse_id and n.user_id = d.user_id
             and n.device_id = d.id and n.bucket >= o.bucket
-            and n.state not in ('expired', 'failed')
+            and (n.bucket = o.bucket or n.state not in ('expired', 'failed'))
     ))
 ),
 ranked as materialized (
@@ -480,8 +509,7 @@ inserted as (
         ),
         %(real)s, %(real)s
     from ranked r
-    where r.place <= %(cap)s
-    on conflict on constraint told_once do nothing
+    where r.place <= %(cap)s{conflicts}
     returning id
 )
 select

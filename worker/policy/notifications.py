@@ -12,8 +12,9 @@ class Matching:
     A rider is told of a line once for each size of delay (``realtime.delay_buckets_s``)
     in ``told_again_after_s``; ``max_per_rider_hour`` bounds everything
     together. An alert is told from ``alert_lead_s`` before the rider's window opens,
-    a trip from ``trip_lead_s`` before its service day begins to ``trip_tail_s`` after;
-    what was told of its delay is remembered for ``trip_lead_s``, of all else for ever.
+    a trip from ``trip_lead_s`` before its service day begins to ``trip_tail_s`` after,
+    a late one to those who wait for its line or at a stop from ``delay_lead_s`` before
+    it comes: it is gone before the line may be told of again.
     A vehicle that leaves within ``least_notice_s`` is told no more: another of its line
     may still be caught.
     ``work_mem_mib``: what PostgreSQL may use for one join or sort of the matcher.
@@ -22,6 +23,7 @@ class Matching:
     told_again_after_s: int
     max_per_rider_hour: int
     alert_lead_s: int
+    delay_lead_s: int
     trip_lead_s: int
     trip_tail_s: int
     least_notice_s: int
@@ -36,6 +38,11 @@ class Matching:
             raise PolicyError(
                 "matching.told_again_after_s must divide a day, "
                 f"{self.told_again_after_s} does not"
+            )
+        if self.delay_lead_s >= self.told_again_after_s:
+            raise PolicyError(
+                "matching.delay_lead_s must be below told_again_after_s, "
+                f"{self.delay_lead_s} is not"
             )
 
 
@@ -98,17 +105,18 @@ MATCHING = Matching(
     told_again_after_s=3 * 3600,
     max_per_rider_hour=6,
     alert_lead_s=1800,
+    delay_lead_s=2 * 3600,
     trip_lead_s=86_400,
     trip_tail_s=129_600,
     least_notice_s=30,
     kept_days=14,
     work_mem_mib=32,
     reason=(
-        "A line late in the morning and again in the evening is two stories; six an "
-        "hour is more than anyone reads. Tomorrow's trips are told today, and last "
-        "night's trains arrive by noon; a feed that names another day errs. A push "
-        "is at the device within 20 s. 32 MiB hold the join of 500,000 favorites "
-        "without files."
+        "A line late in the morning and again in the evening is two stories; what is "
+        "two hours away may still catch up; six an hour is more than anyone reads. "
+        "Tomorrow's trips are told today, and last night's trains arrive by noon; a "
+        "feed that names another day errs. A push is at the device within 20 s. "
+        "32 MiB hold the join of 500,000 favorites without files."
     ),
 )
 

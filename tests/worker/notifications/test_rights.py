@@ -38,11 +38,12 @@ def signed_in(database):
 
 
 @pytest.fixture
-def two(riders, match, happens):
+def two(riders, match, happens, owner):
     """Two riders who were both told of their line."""
     pair = riders.one(LINE), riders.one(LINE)
     now = datetime.now(UTC)
     assert len(match(happens.late(now, service_date=today(now)), now=now).ids) == 2
+    owner.execute("update app.notifications set state = 'sent'")
     return pair
 
 
@@ -68,6 +69,21 @@ def test_a_rider_sees_his_own_rows_alone(two, signed_in, table):
         seen = db.execute(f"select user_id from app.{table}".encode()).fetchall()
 
     assert seen == [(mine,)]
+
+
+@pytest.mark.parametrize(
+    ("state", "seen"),
+    [("new", 0), ("sending", 0), ("sent", 1), ("expired", 1), ("failed", 1)],
+)
+def test_a_rider_sees_a_notification_when_it_has_ended(
+    two, signed_in, owner, state, seen
+):
+    owner.execute("update app.notifications set state = %s", (state,))
+
+    with signed_in(two[0]) as db:
+        found = db.execute("select state from app.notifications").fetchall()
+
+    assert found == [(state,)] * seen
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -200,13 +216,15 @@ def test_a_phone_that_changes_hands_leaves_its_last_rider(signed_in, owner):
     assert owner.execute("select user_id from app.devices").fetchall() == [(next_,)]
 
 
-def test_what_a_device_was_to_be_told_goes_with_it(
-    riders, match, signed_in, happens, now
+@pytest.mark.parametrize("state", ["new", "sending", "sent", "expired", "failed"])
+def test_what_a_device_was_told_or_waits_for_goes_with_it(
+    riders, match, signed_in, happens, now, owner, state
 ):
     favorite = {"route_id": "T1"}
     rider, other = riders.one(favorite), riders.one(favorite)
     riders.device(rider)
     match(happens.late(now))
+    owner.execute("update app.notifications set state = %s", (state,))
     assert len(riders.told(rider)) == 2
 
     with signed_in(rider) as db:

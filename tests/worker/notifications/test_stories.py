@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from worker.errors import PolicyError
 from worker.policy import POLICY, vary
 
 SYDNEY = ZoneInfo("Australia/Sydney")
@@ -31,13 +32,38 @@ def test_a_trip_late_by_the_same_all_day_is_told_once(
     rider = riders.one(favorite)
     at = int((now + timedelta(hours=9)).timestamp())
 
-    for hours in (0, 3.1, 6.2):
+    for hours in (0, 3.1, 6.2, 7.1, 8.9):
         match(
             happens.late(now, expected_at=at),
             now=now + timedelta(hours=hours),
         )
 
     assert len(riders.told(rider)) == 1
+
+
+@pytest.mark.parametrize(
+    ("favorite", "told"),
+    [({"stop_id": "P1"}, 0), (LINE, 0), ({"trip_id": "trip-1"}, 1)],
+)
+def test_what_is_hours_away_is_told_to_those_of_the_trip_alone(
+    riders, match, happens, now, favorite, told
+):
+    rider = riders.one(favorite)
+    far = now + timedelta(seconds=POLICY.matching.delay_lead_s + 1)
+
+    match(happens.late(now, expected_at=int(far.timestamp())))
+    assert len(riders.told(rider)) == told
+
+    far -= timedelta(seconds=1)
+    match(happens.late(now, expected_at=int(far.timestamp())))
+    assert len(riders.told(rider)) == 1
+
+
+def test_a_line_may_not_be_told_again_while_a_trip_told_of_is_to_come():
+    again_s = POLICY.matching.told_again_after_s
+
+    with pytest.raises(PolicyError, match="delay_lead_s must be below"):
+        vary(POLICY, "matching.delay_lead_s", again_s)
 
 
 def test_the_next_rider_of_a_phone_hears_what_the_last_one_heard(
@@ -204,6 +230,22 @@ def test_what_ended_unsent_was_not_told(riders, match, happens, now, state, time
     match(happens.late(later, trip_id="trip-2"), now=later)
 
     assert len(riders.told(rider)) == times
+
+
+def test_a_key_that_is_there_already_keeps_nobody_else_untold(
+    riders, match, happens, now, owner
+):
+    rider, other = riders.one(LINE), riders.one(LINE)
+    match(happens.late(now))
+    # As a replay that begins again leaves it: told long ago, in the same hours.
+    owner.execute(
+        "update app.notifications set matched_at = matched_at - '1 day'::interval"
+    )
+    owner.execute("delete from app.notifications where user_id = %s", (other,))
+
+    match(happens.late(now))
+
+    assert len(riders.told(rider)) == len(riders.told(other)) == 1
 
 
 def test_two_matchers_at_once_tell_each_rider_once(riders, match, happens, now):
