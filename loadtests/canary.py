@@ -13,17 +13,15 @@ import time
 from pathlib import Path
 
 BURN_S = 0.006
-PERIOD_S = 4.0
-"""6 ms in 4 s are 0.15 % of a core, as much as the recorder takes. Beside workers at
-work one reading has a standard deviation of 5 to 13 %, and the mean of n readings that
-over the root of n: 1 to 2 % in the 190 s of a run to calibrate with, 2 to 3 % in 65 s.
-With every tenth of the readings that were once made each 0.4 s, the mean of a run of
-190 s is the same within 4 %.
+PERIOD_S = 6.0
+"""6 ms in 6 s are 0.1 % of a core, less than the recorder takes. Beside workers at work
+one reading has a standard deviation of 5 to 13 %, and the mean of n readings that over
+the root of n: 1 to 2 % in the 190 s of a run to calibrate with, 2 to 4 % in 65 s.
 """
 
 APART = 0.125
-"""A wait is longer or shorter by up to this share, half a second of 4 s: what is done
-at each full second meets no more and no fewer readings than its time is worth.
+"""A wait is longer or shorter by up to this share, 0.75 s of 6 s: what is done at each
+full second meets no more and no fewer readings than its time is worth.
 """
 
 

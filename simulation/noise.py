@@ -7,7 +7,7 @@ from simulation.tables import Floats
 from worker.records import Outcome
 
 PART_S = 60.0
-LEAST_READINGS = 6
+LEAST_READINGS = 5
 """One reading has a standard deviation of 5 to 13 % in a quiet run: the mean of fewer
 says nothing of the machine."""
 DRIFT = 0.10
@@ -28,8 +28,8 @@ def drift_of(run: Run) -> float:
     """Standard deviation of the canary's means in equal parts of the run, over their
     mean; 0 where fewer than two parts have readings enough.
 
-    The parts are of about a minute, and at least two: a canary that reads each 4 s has
-    15 readings in a minute, whose mean is known to 1 to 3 %. A neighbour of seconds is
+    The parts are of about a minute, and at least two: a canary that reads each 6 s has
+    10 readings in a minute, whose mean is known to 2 to 4 %. A neighbour of seconds is
     told by the cores that neighbours used.
     """
     at, readings = _canary(run)

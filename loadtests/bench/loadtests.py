@@ -153,8 +153,8 @@ def watching(run: Run) -> Row:
 def _recorder_floor(run: Run) -> Row:
     """What the recorder costs whether the workers do anything or not.
 
-    Of workers that idle it is any share. The canary burns as much again by its period:
-    for both 3 % is to hold from a tenth of a core on.
+    Of workers that idle it is any share. With the canary's millisecond 3 % are to hold
+    from a tenth of a core on.
     """
     return Row(
         name="recorder_second",
