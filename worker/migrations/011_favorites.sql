@@ -35,14 +35,10 @@ create table app.favorites (
     )
 );
 create index favorites_of_user on app.favorites (user_id);
-create index favorites_by_line on app.favorites (route_id)
-    where stop_id is null and trip_id is null;
-create index favorites_by_line_and_stop on app.favorites (route_id)
-    where stop_id is not null;
-create index favorites_by_stop on app.favorites (stop_id) where stop_id is not null;
+-- The matcher reads all favorites once: too many windows are open at a time for an index
+-- to spare it much. Few reach into the next day.
 create index favorites_into_next_day on app.favorites (until_minute)
     where until_minute >= 1440;
-create index favorites_by_trip on app.favorites (trip_id) where trip_id is not null;
 
 -- Twice what the most eager rider was imagined with; a client that inserts in a loop
 -- would fill the database and slow the match of everybody. Counted as the rider, who
