@@ -74,10 +74,10 @@ def rows(up: Rig) -> Iterator[Row]:
         for riders, target_ms in _CYCLES:
             _write_riders(owner, riders)
             yield _cycle(owner, riders, "first_day", target_ms)
-            if riders == _WITH_ALERTS:
-                yield _cycle(owner, riders, "alerts", None)
             _write_history(owner)
             yield _cycle(owner, riders, "later", target_ms)
+            if riders == _WITH_ALERTS:
+                yield _cycle(owner, riders, "alerts", None)
         yield memory_row("match_private_memory", _one_match, target_mib=40.0)
     yield from pushes.rows(up)
 

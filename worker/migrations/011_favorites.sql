@@ -36,9 +36,9 @@ create table app.favorites (
 );
 create index favorites_of_user on app.favorites (user_id);
 -- The matcher reads all favorites once: too many windows are open at a time for an index
--- to spare it much. Few reach into the next day.
+-- to spare it much. Few are open after midnight.
 create index favorites_into_next_day on app.favorites (until_minute)
-    where until_minute >= 1440;
+    where until_minute >= 1440;  -- 1440 itself: open at that minute
 
 -- Twice what the most eager rider was imagined with; a client that inserts in a loop
 -- would fill the database and slow the match of everybody. Counted as the rider, who

@@ -40,7 +40,8 @@ create table app.notifications (
 ) with (fillfactor = 80);
 create index notifications_waiting on app.notifications (due_at)
     where state in ('new', 'sending');
--- Only of what has ended: a match writes thousands of rows, all of other riders.
+-- Of what has ended, which is what a rider sees: the app asks for these states, or no
+-- index helps it. A match writes thousands of rows, which need not lie here too.
 create index notifications_of_user on app.notifications (user_id)
     where state in ('sent', 'expired', 'failed');
 create index notifications_by_time on app.notifications (matched_at);

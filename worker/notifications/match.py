@@ -76,6 +76,7 @@ def insert_notifications(
         "separator": _SEPARATOR,
         "alerts": disruptions.alerts,
         "buckets": list(policy.realtime.delay_buckets_s),
+        "remembered_s": policy.matching.remembered_s,
         "told_again_s": policy.matching.told_again_after_s,
         "block": str(int(now.timestamp()) // policy.matching.told_again_after_s),
         "cap": policy.matching.max_per_rider_hour,

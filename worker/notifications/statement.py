@@ -58,12 +58,15 @@ _IS_OPEN = """m.from_minute <= f.until_minute
 _WITH_TIMETABLE = {
     # Where and when a trip that does not run would have called.
     "planned": """
-    select s.n, c.stop_id, extract(epoch from c.departs_at)::bigint as at
+    select
+        s.n, s.trip_id, c.stop_id, coalesce(t.parent_station, '') as station,
+        extract(epoch from c.departs_at)::bigint as at
     from odd s
     cross join lateral gtfs.trip_calls(
         s.trip_id,
         (%(dates)s::date[])[width_bucket(s.n, %(dates_from)s::bigint[])]
     ) c
+    left join gtfs.stops t on t.stop_id = c.stop_id
     where s.kind in ('canceled', 'replaced') and s.stop_id = ''
         and s.trip_id <> ''""",
     # A favorite station means all its platforms.
@@ -86,7 +89,8 @@ _WITH_TIMETABLE = {
 }
 
 _WITHOUT_TIMETABLE = {
-    "planned": "select 0::bigint as n, '' as stop_id, 0::bigint as at where false",
+    "planned": "select 0::bigint as n, '' as trip_id, '' as stop_id, '' as station, "
+    "0::bigint as at where false",
     "platforms": "select '' as stop_id, '' as parent_station where false",
     "ways": "select '' as trip_id, '' as stop_id, '' as to_stop_id where false",
     "trip_lines": "select '' as trip_id, '' as route_id where false",
@@ -132,9 +136,7 @@ platform as materialized ({platforms}
 called as (
     select stop_id as name from call
     union all
-    select s.parent_station
-    from call c
-    join platform s using (stop_id)
+    select station from call where station <> ''
 ),
 -- The service days whose windows may be open while all this happens, and from which
 -- minute of theirs to which that is; after soon_minute there are calls alone.
@@ -196,7 +198,7 @@ at_stop as materialized (
         case when kind = 'delay' then to_at end as at, from_at, to_at
     from said
     where stop_id in (select place from place)
-        and (kind <> 'delay' or to_at <= %(ahead_s)s)
+        and (kind <> 'delay' or from_at <= %(ahead_s)s)
     union all
     select
         n, s.kind, s.route_id, s.trip_id, s.delay_s, c.stop_id, c.at, c.at, c.at
@@ -232,7 +234,7 @@ line as materialized (
             max(delay_s::bigint << 32 | n) & 4294967295 as n,
             min(from_at) as from_at, max(to_at) as to_at
         from said
-        where kind = 'delay' and to_at <= %(ahead_s)s and route_id in (
+        where kind = 'delay' and from_at <= %(ahead_s)s and route_id in (
             select route_id from open where not at_stop and not of_trip
         )
         group by route_id, from_at / 900
@@ -366,11 +368,10 @@ candidate as materialized (
     select {said}, f.user_id, true
     from (
         select
-            s.n, s.kind, s.route_id, s.trip_id, s.delay_s, c.stop_id, c.at,
-            c.at as from_at, c.at as to_at, coalesce(t.parent_station, '') as station
+            s.n, s.kind, s.route_id, c.trip_id, s.delay_s, c.stop_id, c.at,
+            c.at as from_at, c.at as to_at, c.station
         from call c
         join odd s using (n)
-        left join platform t on t.stop_id = c.stop_id
     ) p
     join open f on f.trip_id = p.trip_id
     where f.stop_id in (p.stop_id, p.station) and {wanted}
@@ -431,13 +432,17 @@ once as (
     ) w
     order by user_id, kind, trip, by_trip desc
 ),
--- What was told of late, read at once: it lies together, and is looked up for all.
+-- What was told of late, and of these trips before, read at once: it lies together, and
+-- is looked up for all.
 recent as materialized (
     select
         user_id, device_id, kind, route_id, trip_id, service_date, collapse_id, bucket,
         matched_at, state not in ('expired', 'failed') as told
     from app.notifications
-    where matched_at > %(real)s - greatest(3600, %(told_again_s)s) * interval '1 second'
+    where matched_at > %(real)s - %(remembered_s)s * interval '1 second' and (
+        matched_at > %(real)s - greatest(3600, %(told_again_s)s) * interval '1 second'
+        or trip_id in (select trip_id from said where trip_id <> '')
+    )
 ),
 heard as (
     select device_id, user_id, count(*) as told
@@ -449,8 +454,13 @@ heard as (
 fresh as (
     select o.*, d.id as device_id, coalesce(h.told, 0) as told
     from once o
-    join app.devices d on d.user_id = o.user_id
-        and d.disabled_at is null and d.environment = %(environment)s
+    cross join lateral (
+        select id, user_id
+        from app.devices
+        where user_id = o.user_id and disabled_at is null
+            and environment = %(environment)s
+        offset 0  -- looked up by its index, whatever the planner believes of nulls
+    ) d
     left join heard h on h.device_id = d.id and h.user_id = d.user_id
     where not exists (
         select from recent n

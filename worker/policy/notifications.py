@@ -14,7 +14,8 @@ class Matching:
     together. An alert is told from ``alert_lead_s`` before the rider's window opens,
     a trip from ``trip_lead_s`` before its service day begins to ``trip_tail_s`` after,
     a late one to those who wait for its line or at a stop from ``delay_lead_s`` before
-    it comes: it is gone before the line may be told of again.
+    it is due. What was told of a late trip is remembered for ``remembered_s``, in which
+    it ends its journey, of all else for ever.
     A vehicle that leaves within ``least_notice_s`` is told no more: another of its line
     may still be caught.
     ``work_mem_mib``: what PostgreSQL may use for one join or sort of the matcher.
@@ -24,6 +25,7 @@ class Matching:
     max_per_rider_hour: int
     alert_lead_s: int
     delay_lead_s: int
+    remembered_s: int
     trip_lead_s: int
     trip_tail_s: int
     least_notice_s: int
@@ -39,10 +41,10 @@ class Matching:
                 "matching.told_again_after_s must divide a day, "
                 f"{self.told_again_after_s} does not"
             )
-        if self.delay_lead_s >= self.told_again_after_s:
+        if self.delay_lead_s + self.told_again_after_s > self.remembered_s:
             raise PolicyError(
-                "matching.delay_lead_s must be below told_again_after_s, "
-                f"{self.delay_lead_s} is not"
+                "matching.remembered_s must cover delay_lead_s and told_again_after_s, "
+                f"{self.remembered_s} does not"
             )
 
 
@@ -106,6 +108,7 @@ MATCHING = Matching(
     max_per_rider_hour=6,
     alert_lead_s=1800,
     delay_lead_s=2 * 3600,
+    remembered_s=12 * 3600,
     trip_lead_s=86_400,
     trip_tail_s=129_600,
     least_notice_s=30,
@@ -113,7 +116,8 @@ MATCHING = Matching(
     work_mem_mib=32,
     reason=(
         "A line late in the morning and again in the evening is two stories; what is "
-        "two hours away may still catch up; six an hour is more than anyone reads. "
+        "two hours away may still catch up, and the longest journey takes eleven; six "
+        "an hour is more than anyone reads. "
         "Tomorrow's trips are told today, and last night's trains arrive by noon; a "
         "feed that names another day errs. A push is at the device within 20 s. "
         "32 MiB hold the join of 500,000 favorites without files."

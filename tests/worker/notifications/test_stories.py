@@ -41,6 +41,31 @@ def test_a_trip_late_by_the_same_all_day_is_told_once(
     assert len(riders.told(rider)) == 1
 
 
+@pytest.mark.parametrize("favorite", [LINE, {"trip_id": "trip-1"}])
+def test_a_trip_late_by_the_same_on_its_long_way_is_told_once(
+    riders, match, happens, now, favorite
+):
+    rider = riders.one(favorite)
+
+    for hours in (0, 1.6, 3.1, 6.2, 9.3):
+        then = now + timedelta(hours=hours)
+        match(happens.late(then, stop_id=f"P{hours}"), now=then)
+
+    assert len(riders.told(rider)) == 1
+
+
+@pytest.mark.parametrize("favorite", [LINE, {"stop_id": "P1"}, {"trip_id": "trip-1"}])
+def test_the_longest_delay_is_told_before_the_trip_was_due(
+    riders, match, happens, now, favorite
+):
+    rider = riders.one(favorite)
+    expected_at = int((now + timedelta(minutes=30 + 240)).timestamp())
+
+    match(happens.late(now, delay_s=240 * 60, expected_at=expected_at))
+
+    assert len(riders.told(rider)) == 1
+
+
 @pytest.mark.parametrize(
     ("favorite", "told"),
     [({"stop_id": "P1"}, 0), (LINE, 0), ({"trip_id": "trip-1"}, 1)],
@@ -49,21 +74,19 @@ def test_what_is_hours_away_is_told_to_those_of_the_trip_alone(
     riders, match, happens, now, favorite, told
 ):
     rider = riders.one(favorite)
-    far = now + timedelta(seconds=POLICY.matching.delay_lead_s + 1)
+    due_in_s = POLICY.matching.delay_lead_s + 1
+    expected_at = int(now.timestamp()) + due_in_s + 600
 
-    match(happens.late(now, expected_at=int(far.timestamp())))
+    match(happens.late(now, delay_s=600, expected_at=expected_at))
     assert len(riders.told(rider)) == told
 
-    far -= timedelta(seconds=1)
-    match(happens.late(now, expected_at=int(far.timestamp())))
+    match(happens.late(now, delay_s=600, expected_at=expected_at - 1))
     assert len(riders.told(rider)) == 1
 
 
-def test_a_line_may_not_be_told_again_while_a_trip_told_of_is_to_come():
-    again_s = POLICY.matching.told_again_after_s
-
-    with pytest.raises(PolicyError, match="delay_lead_s must be below"):
-        vary(POLICY, "matching.delay_lead_s", again_s)
+def test_what_was_told_may_not_be_forgotten_while_it_goes_on():
+    with pytest.raises(PolicyError, match="remembered_s must cover"):
+        vary(POLICY, "matching.remembered_s", POLICY.matching.told_again_after_s)
 
 
 def test_the_next_rider_of_a_phone_hears_what_the_last_one_heard(
