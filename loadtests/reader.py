@@ -34,10 +34,12 @@ class Asking:
 
     def __post_init__(self) -> None:
         self._draw = random.Random(self.seed)
-        self._questions: tuple[tuple[str, Callable[[], int | None]], ...] = (
-            ("a line's trips, from Redis", self._line),
-            ("a stop's board, from Redis", self._board),
-            ("a stop's timetable, from PostgreSQL", self._timetable),
+        self._questions: tuple[
+            tuple[str, Callable[[], str], Callable[[str], int | None]], ...
+        ] = (
+            ("a line's trips, from Redis", self._any_route, self._line),
+            ("a stop's board, from Redis", self._any_stop, self._board),
+            ("a stop's timetable, from PostgreSQL", self._any_stop, self._timetable),
         )
 
     def ask(self) -> tuple[str, float, float | None]:
@@ -46,27 +48,31 @@ class Asking:
 
         Raises WorkerError when it cannot be answered.
         """
-        name, question = self._questions[self._turn % len(self._questions)]
+        name, draw, question = self._questions[self._turn % len(self._questions)]
         self._turn += 1
+        about = draw()  # not timed: the first stop drawn has the stops read
         began = time.perf_counter()
-        made_at = question()
+        made_at = question(about)
         took_s = time.perf_counter() - began
         age_s = None if made_at is None else self.now().timestamp() - made_at
         return name, took_s, age_s
 
-    def _line(self) -> int | None:
+    def _line(self, route: str) -> int | None:
         """When the oldest message was made that the answer is put together from."""
-        live = read.route(self.redis, self._draw.choice(self.routes))
+        live = read.route(self.redis, route)
         return min(live.as_of.values(), default=None)
 
-    def _board(self) -> None:
-        read.stop(self.redis, self._stop())
+    def _board(self, stop: str) -> None:
+        read.stop(self.redis, stop)
 
-    def _timetable(self) -> None:
+    def _timetable(self, stop: str) -> None:
         with self.postgres("matcher") as db:
-            db.execute(_DEPARTURES, (self._stop(), self.now(), HOUR)).fetchall()
+            db.execute(_DEPARTURES, (stop, self.now(), HOUR)).fetchall()
 
-    def _stop(self) -> str:
+    def _any_route(self) -> str:
+        return self._draw.choice(self.routes)
+
+    def _any_stop(self) -> str:
         if not self._stops:
             with self.postgres("matcher") as db:
                 self._stops = [row[0] for row in db.execute(_STOPS)]
