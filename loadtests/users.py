@@ -83,13 +83,15 @@ def begin(environment: Environment) -> None:
 def follow(environment: Environment) -> None:
     """This process follows: it takes part in the run that its master tells it.
 
-    One whose environment leads to another machine ends here, with exit code 2.
+    One that has no switchboard, or whose environment leads to another machine, ends
+    here, with exit code 2: its riders would hear of nothing, and be told of as lost.
     """
     runner = environment.runner
     if not isinstance(runner, WorkerRunner):
         return
     options = options_of(environment)
     try:
+        Control(options.control_url, i_own_this_host=options.i_own_this_host)
         refuse_foreign_servers(
             i_own_this_host=options.i_own_this_host,
             admin_url=options.admin_database_url,

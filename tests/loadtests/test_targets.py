@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from simulation.scenario import Scenario
 from worker.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
+HERE = "redis://127.0.0.1:9/0"
 RUN = assign(
     Scenario(
         name="disruption",
@@ -150,13 +153,15 @@ def test_a_database_elsewhere_is_not_asked_when_pushes_were_matched(
     refuse_foreign_servers(i_own_this_host=True, admin_url=url)
 
 
-def locust(*words: str, redis_url: str) -> subprocess.Popen[str]:
+def locust(
+    *words: str, redis_url: str, control_url: str = "http://127.0.0.1:9"
+) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "locust", "-f", "loadtests/locustfile.py", *words],
         env={
             **os.environ,
             "REDIS_URL": redis_url,
-            "RIG_CONTROL_URL": "http://127.0.0.1:9",
+            "RIG_CONTROL_URL": control_url,
         },
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -165,24 +170,46 @@ def locust(*words: str, redis_url: str) -> subprocess.Popen[str]:
     )
 
 
+@contextmanager
+def master() -> Iterator[tuple[str, ...]]:
+    """Waits for two who follow; the words by which they do."""
+    port = str(free_port())
+    leads = ("--master", "--expect-workers", "2", "--master-bind-port", port)
+    quiet = ("--headless", "--loglevel", "ERROR")
+    with locust(*quiet, *leads, redis_url=HERE) as leading:
+        try:
+            yield ("--worker", "--master-port", port, "--loglevel", "ERROR")
+        finally:
+            leading.kill()
+            leading.communicate()
+
+
+def said_by(refused: subprocess.Popen[str]) -> str:
+    """What a process that ends by itself has said."""
+    with refused:
+        try:
+            return refused.communicate(timeout=60)[1]
+        finally:
+            refused.kill()
+
+
 @pytest.mark.parametrize("follows", [False, True], ids=["alone", "worker"])
 def test_plain_locust_ends_before_it_speaks_to_a_redis_elsewhere(follows: bool) -> None:
-    master = None
-    words = ["--headless", "--loglevel", "ERROR"]
-    if follows:
-        port = str(free_port())
-        leads = ("--master", "--expect-workers", "2", "--master-bind-port", port)
-        master = locust(*words, *leads, redis_url="redis://127.0.0.1:9/0")
-        words = ["--worker", "--master-port", port, "--loglevel", "ERROR"]
-    with locust(*words, redis_url="redis://cache.example.com:6379/0") as refused:
-        try:
-            said = refused.communicate(timeout=60)[1]
-        finally:
-            for process in (refused, master):
-                if process is not None:
-                    process.kill()
-                    process.communicate()
+    alone = ("--headless", "--loglevel", "ERROR")
+    with master() if follows else nullcontext(alone) as words:
+        refused = locust(*words, redis_url="redis://cache.example.com:6379/0")
+        said = said_by(refused)
 
     assert refused.returncode == 2, said
     assert "REDIS_URL: cache.example.com is not this machine" in said
+    assert "Traceback" not in said
+
+
+def test_one_who_follows_without_a_switchboard_ends_with_a_sentence() -> None:
+    with master() as words:
+        refused = locust(*words, redis_url=HERE, control_url="")
+        said = said_by(refused)
+
+    assert refused.returncode == 2, said
+    assert "RIG_CONTROL_URL '' is not the address of a switchboard" in said
     assert "Traceback" not in said
