@@ -20,6 +20,7 @@ from loadtests.rows import HOLDOUT, Row
 from loadtests.run import perform
 from loadtests.stage import crew, world
 from simulation.runs import load_run
+from worker.errors import WorkerError
 
 ROW = Row(
     name="first",
@@ -118,19 +119,42 @@ def test_a_series_that_is_cut_names_the_run_what_is_kept_and_what_to_type(
     tmp_path: Path,
 ) -> None:
     rows = tuple(replace(ROW, name=name) for name in ("first", "second", "third"))
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "run.json").write_text("{}")
+    for name in ("mine", "first", "second", "full-burst"):
+        recorded_earlier(tmp_path / name)
 
     with there_are_servers(), pytest.raises(RunCutError) as cut:
         record(rows, Input(), tmp_path, Ending(runs=2), slim=True)
 
     said = str(cut.value)
     assert said.startswith("the series stopped at run second: a server")
-    assert f"; first kept in {tmp_path}; " in said
+    assert f"; first kept in {tmp_path}; earlier runs of the rest are as they" in said
     assert said.endswith("by the same command with --only second --only third")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["first", "mine"]
+    there = sorted(path.name for path in tmp_path.iterdir())
+    assert there == ["first", "mine", "second"]
     assert load_run(tmp_path / "first").about["broken"] == ""
+    assert not (tmp_path / "first" / "earlier").exists()
+    assert (tmp_path / "second" / "earlier").exists()
     assert list((tmp_path / "first").glob("locust*")) == []
+
+
+def test_a_series_that_has_no_world_leaves_the_earlier_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{free_port()}/0")
+    for name in ("first", "full-burst"):
+        recorded_earlier(tmp_path / name)
+
+    with pytest.raises(WorkerError, match="REDIS_URL"):
+        record((ROW,), Input(), tmp_path, Steps())
+
+    for name in ("first", "full-burst"):
+        assert (tmp_path / name / "earlier").exists()
+
+
+def recorded_earlier(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "run.json").write_text("{}")
+    (folder / "earlier").touch()
 
 
 def test_a_switchboard_that_is_gone_cuts_the_run_too() -> None:
