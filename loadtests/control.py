@@ -102,8 +102,8 @@ class Control:
             self._connection.request(method, path, text)
             response = self._connection.getresponse()
             answer = response.read()
-        except (OSError, http.client.HTTPException) as error:
-            self.close()
+        except (OSError, UnicodeError, http.client.HTTPException) as error:
+            self.close()  # UnicodeError: a name that no host can have
             raise SwitchboardError(
                 f"the switchboard at {self.url} does not answer "
                 f"({type(error).__name__}); start it: python -m loadtests rig"
@@ -111,7 +111,13 @@ class Control:
         if response.status >= 400:
             said = answer.decode(errors="replace").strip()[:300]
             raise UsageError(f"the switchboard refused {method} {path}: {said}")
-        return json.loads(answer or b"null")
+        try:
+            return json.loads(answer or b"null")
+        except ValueError:
+            raise UsageError(
+                f"what answers {method} {path} at {self.url} is no switchboard: it "
+                "says no JSON; start one: python -m loadtests rig"
+            ) from None
 
 
 def _host_and_port(url: str) -> tuple[str, int]:
