@@ -100,6 +100,15 @@ def often_polled(state: Mapping[str, Any], policy: Policy) -> list[str]:
     return [line for line in state["lines"] if line in soon]
 
 
+def refuse_made_up(scenario: Scenario, *, replays: bool) -> None:
+    """Raise UsageError for a scenario of recorded feeds in a world that has none."""
+    if scenario.recorded and not replays:
+        raise UsageError(
+            f"scenario {scenario.name} needs what NSW published: --static a GTFS zip "
+            "and --realtime a folder of the same day"
+        )
+
+
 def refuse_endless(scenario: Scenario) -> None:
     """Raise UsageError for a run that would put more into the database than is sane."""
     if scenario.users > MOST_USERS:

@@ -56,13 +56,14 @@ def rig(
     ] = False,
 ) -> None:
     """Start the stand-in world; with -- COMMAND, run it inside and end with it."""
+    from loadtests.given import Input
     from loadtests.rig.command import check_command, run_inside
-    from loadtests.rig.folder import RigError
     from loadtests.rig.rig import rig as world_of
     from loadtests.rig.scales import SCALES
 
-    if scale not in SCALES:
-        raise RigError(f"no scale {scale}: there are {', '.join(SCALES)}")
+    Input(
+        static=static, realtime=realtime, scale=scale, apns_rtt_ms=apns_rtt_ms
+    ).check()
     if command:
         check_command(command)
     with world_of(

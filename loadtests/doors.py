@@ -10,10 +10,15 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from loadtests.assignment import refuse_endless
+from loadtests.assignment import refuse_endless, refuse_made_up
 from loadtests.checks import parse_check, verdict
 from loadtests.given import Input
-from loadtests.outlet import default_folder, refuse_taken, refuse_unwritable
+from loadtests.outlet import (
+    default_folder,
+    refuse_no_file,
+    refuse_taken,
+    refuse_unwritable,
+)
 from loadtests.progress import Steps
 from loadtests.rig.handover import APNS_RTT_S
 from loadtests.rows import rows_of
@@ -88,15 +93,11 @@ def run(
         i_own_this_host=i_own_this_host,
     )
     given.check()
-    if chosen.recorded and realtime is None:
-        raise UsageError(
-            f"scenario {chosen.name} needs what NSW published: --static a GTFS zip and "
-            "--realtime a folder of the same day"
-        )
+    refuse_made_up(chosen, replays=realtime is not None)
     apply_settings(POLICY, set_ or [])
     folder = out or default_folder(OUT, chosen)
+    refuse_unwritable(folder)  # first: what may not be looked at is told of here
     refuse_taken(folder)
-    refuse_unwritable(folder)
     _end_on_sigterm()
     # Imported when all is well: bad use is answered at once, and other doors need none.
     from loadtests.cut import FAILED, RunCutError
@@ -125,7 +126,9 @@ def run(
 
 def matrix(
     name: Annotated[str, typer.Argument(help="plan, small, users or full")],
-    quick: Annotated[bool, typer.Option("--quick", help="shorter runs")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="shorter runs, of plan")
+    ] = False,
     slim: Annotated[
         bool, typer.Option("--slim", help="without locust's reports, to be kept")
     ] = False,
@@ -183,9 +186,7 @@ def bench(
     names = chosen(rooms or ())
     if data is not None and not data.is_dir():
         raise UsageError(f"there is no folder {data}: --data names one of real data")
-    if out.is_dir():
-        raise UsageError(f"{out} is a folder: --out names the file to write")
-    refuse_unwritable(out.parent)
+    refuse_no_file(out)
     _end_on_sigterm()
     rows = perform(names, Given(data=data, say=Steps().say), out)
     if json_:

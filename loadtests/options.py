@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any, TypeVar
 
-from loadtests.assignment import Assignment, assign, often_polled
+from loadtests.assignment import Assignment, assign, often_polled, refuse_made_up
 from loadtests.control import Control
 from loadtests.stages import lead_s
 from simulation.scenarios import scenario
@@ -22,7 +23,6 @@ def described(options: Any) -> Assignment:
 
     Raises UsageError for what cannot be, and without a switchboard.
     """
-    control = Control(options.control_url, i_own_this_host=options.i_own_this_host)
     seed = number("--seed", options.seed, int)
     chosen = scenario(
         options.scenario,
@@ -31,9 +31,13 @@ def described(options: Any) -> Assignment:
         seed=SEED if seed is None else seed,
         groups_per_s=number("--groups-per-s", options.groups_per_s, float),
     )
-    # An earlier test in this world may have delayed the lines that this one draws.
-    control.reset()
-    lines = often_polled(control.state(), POLICY)
+    with closing(
+        Control(options.control_url, i_own_this_host=options.i_own_this_host)
+    ) as control:
+        refuse_made_up(chosen, replays=control.state()["replays"])
+        # An earlier test in this world may have delayed the lines that this one draws.
+        control.reset()
+        lines = often_polled(control.state(), POLICY)
     return assign(chosen, lines, starts_at=time.time() + lead_s(chosen))
 
 

@@ -36,13 +36,28 @@ def refuse_unwritable(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise UsageError(
-            f"nothing can be written to {folder} ({error.strerror}): give another --out"
-        ) from None
+        raise _unwritable(folder, error) from None
     finally:
         for path in made:
             with suppress(OSError):  # not made after all, or "made/..", which is full
                 path.rmdir()
+
+
+def refuse_no_file(path: Path) -> None:
+    """Raise UsageError where no file of that name can be written."""
+    refuse_unwritable(path.parent)
+    try:
+        taken = path.is_dir()
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    if taken:
+        raise UsageError(f"{path} is a folder: --out names the file to write")
+
+
+def _unwritable(path: Path, error: OSError) -> UsageError:
+    return UsageError(
+        f"nothing can be written to {path} ({error.strerror}): give another --out"
+    )
 
 
 @contextmanager

@@ -234,13 +234,18 @@ MATRICES: Mapping[str, tuple[Row, ...]] = {
 
 def rows_of(name: str, *, quick: bool, only: Sequence[str] = ()) -> tuple[Row, ...]:
     """The rows of a matrix, or ``only`` those; raises UsageError for one that there is
-    not.
+    not, and for a ``quick`` one of a matrix that has no shorter runs.
     """
     if name not in MATRICES:
         raise UsageError(
             f"there is no matrix '{name}'; choose one of {', '.join(MATRICES)}"
         )
-    rows = QUICK if quick and name == "plan" else MATRICES[name]
+    if quick and name != "plan":
+        raise UsageError(
+            f"--quick is of the matrix plan, {name} has no shorter runs: type it "
+            "without --quick"
+        )
+    rows = QUICK if quick else MATRICES[name]
     unknown = set(only) - {row.name for row in rows}
     if unknown:
         raise UsageError(

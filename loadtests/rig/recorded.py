@@ -84,6 +84,11 @@ class Recorded:
             for name, named in bodies.items()
         }
 
+    @property
+    def replays(self) -> bool:
+        """Of an archive without realtime bodies nothing is published."""
+        return bool(self._loops)
+
     def entities(self, feed: Feed, now: float) -> Iterable[Entity]:
         """The body whose turn it is; a feed that nobody recorded is empty."""
         loop = self._loops.get(feed.name)

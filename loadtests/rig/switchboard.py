@@ -64,6 +64,7 @@ class Switchboard:
         return {
             "now": self.outside.clock.now(),
             "clock_offset_s": self.outside.clock.offset_s,
+            "replays": self.outside.source.replays,
             "lines": self.outside.lines(),
             "feeds": {
                 name: {

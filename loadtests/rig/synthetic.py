@@ -51,6 +51,11 @@ class Synthetic:
             for mode in MODES
         }
 
+    @property
+    def replays(self) -> bool:
+        """Nothing of it was ever published by NSW."""
+        return False
+
     def write_bundle(self, name: str, path: str, target: Path) -> None:
         """A bundle of the modes that its path names, else the complete one."""
         today = self.clock.today()

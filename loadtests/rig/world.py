@@ -29,6 +29,10 @@ class Source(Protocol):
     @property
     def clock(self) -> Clock: ...
 
+    @property
+    def replays(self) -> bool:
+        """Whether the entities are what NSW published once."""
+
     def entities(self, feed: Feed, now: float) -> Iterable[Entity]:
         """What the feed holds at a service time."""
 

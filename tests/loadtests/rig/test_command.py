@@ -103,7 +103,7 @@ def test_a_killed_rig_takes_even_deaf_children_along() -> None:
     [
         (["--", "no-such-program"], "no program no-such-program"),
         (["--static", "nowhere.zip"], "no file nowhere.zip"),
-        (["--realtime", "nowhere"], "REALTIME needs STATIC"),
+        (["--realtime", "nowhere"], "--realtime needs --static too"),
         (["--scale", "huge"], "no scale huge"),
         (["--service-time", "noon"], "not a time of day"),
     ],

@@ -133,7 +133,10 @@ def test_without_snapshots_the_busiest_day_becomes_today(tmp_path: Path) -> None
     )
 
     assert busiest_day(path) == date(2020, 9, 2)
-    assert Recorded(path, today=TODAY).days == (TODAY - date(2020, 9, 2)).days
+    recorded = Recorded(path, today=TODAY)
+
+    assert recorded.days == (TODAY - date(2020, 9, 2)).days
+    assert not recorded.replays
 
 
 def test_an_archive_of_another_day_is_refused(realtime: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from types import SimpleNamespace
 
 import httpx
 import psycopg
@@ -9,7 +10,9 @@ import pytest
 import redis
 from google.transit.gtfs_realtime_pb2 import FeedMessage
 
+from loadtests.options import described
 from loadtests.rig.rig import Rig
+from worker.errors import UsageError
 from worker.policy import POLICY
 
 
@@ -32,6 +35,26 @@ def test_the_state_names_service_time_and_lines_with_trips(
     assert state["clock_offset_s"] == world.clock_offset_s
     assert abs(state["now"] - time.time() - world.clock_offset_s) < 5
     assert len(state["lines"]) == len(set(state["lines"])) >= 80
+
+
+def test_plain_locust_replays_nothing_in_a_city_that_is_made_up(
+    world: Rig, switchboard: httpx.Client
+) -> None:
+    options = SimpleNamespace(
+        control_url=world.control_url,
+        i_own_this_host=False,
+        scenario="replay",
+        num_users=5,
+        run_time=120,
+        seed="1",
+        groups_per_s="",
+    )
+
+    with pytest.raises(UsageError, match="scenario replay needs what NSW published"):
+        described(options)
+
+    options.scenario = "disruption"
+    assert described(options).scenario.name == "disruption"
 
 
 def test_a_delay_is_served_from_the_instant_it_is_published(
