@@ -4,12 +4,15 @@ Free of locust itself; its greenlets need gevent's patches, which locust brings.
 """
 
 import itertools
+import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import gevent
 from gevent.event import AsyncResult
+from gevent.lock import BoundedSemaphore
 
 from loadtests.assignment import Assignment
 from loadtests.control import Control
@@ -45,6 +48,7 @@ class Field:
     each event was late; ``happened``: what was done besides delays. ``complain`` hears
     of a switchboard that does not answer. ``place``: whether this process leads.
     ``matched_at``: when the push of that id was matched; None where nobody knows.
+    ``ended_at``: until which epoch second what came is counted; None before the end.
     """
 
     def __init__(
@@ -61,11 +65,15 @@ class Field:
         self.late_s: list[float] = []
         self.happened: list[dict[str, Any]] = []
         self.publishing = Publishing()
+        self.ended_at: float | None = None
         self._control = control
         self.place = place
         self._complain = complain
         self._matched_at = matched_at
         self._numbers = itertools.count()
+        self._seen: int | None = None
+        self._events = 0
+        self._taking = BoundedSemaphore(1)
         self._greenlets: list[gevent.Greenlet[..., None]] = []
 
     def start(self) -> None:
@@ -76,9 +84,25 @@ class Field:
             *([gevent.spawn(self._make_happen)] if self.place.leads else []),
         ]
 
-    def stop(self) -> None:
-        """Follow it no longer."""
-        gevent.killall(self._greenlets)
+    def end(self) -> None:
+        """Follow it no longer than to this instant: what has come is still handed over,
+        and its riders have told of it when this returns. Once; later calls do nothing.
+        """
+        with self._taking:  # what is in the middle of being handed over is so first
+            if self.ended_at is not None:
+                return
+            gevent.killall(self._greenlets)
+            self.ended_at = time.time()
+            control = self._control()
+            self._learn(self._ask(control.events))
+            while self._seen is not None and self._take(
+                self._ask(control.arrivals, self._seen, 0.0)
+            ):
+                pass
+            control.close()
+            # A rider who is woken tells of one delay in his turn, and comes again.
+            for _ in range(self._events + 1):
+                gevent.sleep(0)
 
     def next_user(self) -> int:
         """A number that no other commuter has, in no process of the run."""
@@ -100,17 +124,26 @@ class Field:
         control = self._control()
         while (state := self._ask(control.state)) is None:
             pass  # it was complained of, and waited for
-        seen = int(state["pushes"])
+        self._seen = int(state["pushes"])
         while True:
-            seen, found = self._ask(control.arrivals, seen, POLL_WAIT_S) or (seen, [])
-            for arrival in found:
-                if arrival["status"] == 200:
-                    self.arrivals += 1
-                    self._hand_over(
-                        arrival["token"], float(arrival["at"]), arrival["apns_id"]
-                    )
+            answer = self._ask(control.arrivals, self._seen, POLL_WAIT_S)
+            with self._taking:
+                found = self._take(answer)
             if found:
                 gevent.sleep(PAGE_S)
+
+    def _take(self, answer: tuple[int, list[dict[str, Any]]] | None) -> bool:
+        """Hand over the arrivals of an answer; whether there may be more to take."""
+        if answer is None:
+            return False
+        until = math.inf if self.ended_at is None else self.ended_at
+        self._seen, found = answer
+        for arrival in found:
+            at = float(arrival["at"])
+            if arrival["status"] == 200 and at <= until:
+                self.arrivals += 1
+                self._hand_over(arrival["token"], at, arrival["apns_id"])
+        return bool(found) and float(found[-1]["at"]) <= until
 
     def _hand_over(self, token: str, at: float, push: str) -> None:
         rides = token in self.letterbox.riders  # nobody asks for another's push
@@ -119,15 +152,17 @@ class Field:
 
     def _follow_events(self) -> None:
         control = self._control()
-        known = 0
         while True:
-            events = self._ask(control.events) or []
-            for event in events[known:]:
-                if event["published_at"] >= self.assignment.starts_at:
-                    for route in event["lines"]:
-                        self.letterbox.published(route, float(event["published_at"]))
-            known = max(known, len(events))
+            self._learn(self._ask(control.events))
             gevent.sleep(EVENTS_EVERY_S)
+
+    def _learn(self, events: list[dict[str, Any]] | None) -> None:
+        """Tell riders of the delays that they have not heard of."""
+        for event in (events or [])[self._events :]:
+            self._events += 1
+            if event["published_at"] >= self.assignment.starts_at:
+                for route in event["lines"]:
+                    self.letterbox.published(route, float(event["published_at"]))
 
     def _ask(self, call: Any, *arguments: Any, **named: Any) -> Any:
         """Ask the outside; complain of what it does not answer, then wait a second."""

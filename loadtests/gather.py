@@ -38,7 +38,7 @@ def gather(
     told = dict(told)
     stage.recorder.follow()
     publisher = told.pop("published", {})
-    until = float(told.get("ended_at", time.time()))
+    until = float(told.get("ended_at") or time.time())
     delays = published(stage.control.events(), run.starts_at)
     outbox = read_outbox(stage.rig.servers.admin_database_url, run.starts_at)
     pushes = join(run, delays, outbox, _arrivals(stage, run.starts_at, until))
@@ -98,6 +98,22 @@ def left_undone(run: Assignment, told: dict[str, Any]) -> str:
     if published < groups:
         return f"{published} of its {groups} groups were published"
     return ""
+
+
+def counted_apart(about: Mapping[str, Any]) -> str:
+    """Where locust and the recorder did not count the same pushes, in words; empty
+    when they did. One of them has missed some then, and nobody knows which.
+    """
+    told = about["locust"]
+    failures = told.get("failures", 0)
+    locusts = (told.get("requests", 0) - failures, failures)
+    recorders = (about["pushes_arrived"], about["pushes_lost"])
+    if locusts == recorders:
+        return ""
+    return (
+        f"locust counted {locusts[0]} pushes that came and {locusts[1]} that did not, "
+        f"the recorder {recorders[0]} and {recorders[1]}"
+    )
 
 
 def unended_at(

@@ -8,7 +8,6 @@ import locust  # isort: skip  # first: its gevent patches must precede every soc
 
 import json
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -82,13 +81,19 @@ def _init(environment: Environment, **_: object) -> None:
     follow(environment)
 
 
+@events.test_stopping.add_listener
+def _last_pushes(environment: Environment, **_: object) -> None:
+    # While riders still wait: locust ends them next, and each that waits has lost one.
+    if hasattr(RunUser, "field"):
+        RunUser.field.end()
+
+
 @events.test_stop.add_listener
 def _end(environment: Environment, **_: object) -> None:
     if isinstance(environment.shape_class, ScenarioShape):
         environment.shape_class.end()
     if not hasattr(RunUser, "field"):
         return
-    RunUser.field.stop()
     path, place = options_of(environment).told, RunUser.field.place
     if path:
         own = Path(path if place.leads else f"{path}.{place.index}")
@@ -99,7 +104,7 @@ def _told(environment: Environment) -> dict[str, Any]:
     field, used = RunUser.field, os.times()
     pushes = environment.stats.get(PUSH[1], PUSH[0])
     return {
-        "ended_at": time.time(),
+        "ended_at": field.ended_at,
         "requests": pushes.num_requests,
         "failures": pushes.num_failures,
         "arrivals": field.arrivals,

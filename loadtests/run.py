@@ -10,7 +10,7 @@ from typing import Any
 from loadtests import canary
 from loadtests.assignment import Assignment, assign
 from loadtests.cut import RunCutError, in_a_whole_world
-from loadtests.gather import CANARY_FILE, gather, left_undone
+from loadtests.gather import CANARY_FILE, counted_apart, gather, left_undone
 from loadtests.machine import busy_cores_s
 from loadtests.outlet import of_a_whole_run
 from loadtests.prepared import prepare
@@ -19,7 +19,7 @@ from loadtests.riders import settle_in
 from loadtests.rig.rig import ROOT
 from loadtests.stage import Stage
 from loadtests.stages import GRACE_S, lead_s
-from simulation.noise import complaints, v_eff_of
+from simulation.noise import complaints, drift_judged, v_eff_of
 from simulation.runs import Run, write_run
 from simulation.scenario import Scenario
 
@@ -69,11 +69,12 @@ def perform(
         watched.broken = watched.broken or left_undone(run, told)
         recorded, about = gather(stage, run, told)
         about["neighbours_cores"] = round(watched.neighbours_cores, 3)
-        about["broken"] = watched.broken
+        about["broken"] = watched.broken or counted_apart(about)
         draft = Run(folder=folder, about=about, records=recorded)
         about["v_eff"] = v_eff_of(draft)
         about["noise"] = complaints(draft)
         about["quiet"] = not about["noise"]
+        about["drift_judged"] = drift_judged(draft)
         about["runs_before"] = stage.runs
         stage.runs += 1
         if role:

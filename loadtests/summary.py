@@ -62,10 +62,11 @@ def print_side_by_side(console: Console, runs: Sequence[Run]) -> None:
 def remarks(about: Mapping[str, Any]) -> list[str]:
     """What must be known before a figure of the run is believed, a line each."""
     told = about.get("locust", {})
+    failures = told.get("failures", 0)
+    came = told.get("requests", 0) - failures  # locust's requests hold its failures
     lines = [
         _claim(about),
-        f"locust counted {told.get('requests', 0)} pushes and "
-        f"{told.get('failures', 0)} that never came; the recorder "
+        f"locust counted {came} pushes and {failures} that never came; the recorder "
         f"{about['pushes_arrived']} and {about['pushes_lost']}",
     ]
     publisher = about.get("publisher") or {}
@@ -89,9 +90,16 @@ def remarks(about: Mapping[str, Any]) -> list[str]:
         )
     if about.get("broken"):
         lines.append(f"BROKEN, not to be averaged: {about['broken']}")
-    noise = about.get("noise") or []
-    lines.append(f"noisy: {'; '.join(noise)}" if noise else "quiet machine")
+    lines.append(_noise(about))
     return lines
+
+
+def _noise(about: Mapping[str, Any]) -> str:
+    noise = about.get("noise") or []
+    said = f"noisy: {'; '.join(noise)}" if noise else "quiet machine"
+    if not about.get("drift_judged", True):
+        said += "; too short to judge drift"
+    return said
 
 
 def watched_cpu_s(about: Mapping[str, Any]) -> float:

@@ -32,15 +32,25 @@ def drift_of(run: Run) -> float:
     10 readings in a minute, whose mean is known to 2 to 4 %. A neighbour of seconds is
     told by the cores that neighbours used.
     """
+    means = _means(run)
+    if len(means) < 2 or not np.mean(means) > 0:
+        return 0.0
+    return float(np.std(means) / np.mean(means))
+
+
+def drift_judged(run: Run) -> bool:
+    """Whether two parts of the run have readings enough to tell a drift at all."""
+    return len(_means(run)) >= 2
+
+
+def _means(run: Run) -> list[float]:
+    """Of the canary, in each part of the run that has readings enough."""
     at, readings = _canary(run)
     parts = max(2, round(run.records.duration_s / PART_S))
     edges = np.linspace(run.records.started_at, run.records.finished_at, parts + 1)
     part_of = np.searchsorted(edges[1:-1], at, side="right")
     in_parts = (readings[part_of == part] for part in range(parts))
-    means = [found.mean() for found in in_parts if len(found) >= LEAST_READINGS]
-    if len(means) < 2 or not np.mean(means) > 0:
-        return 0.0
-    return float(np.std(means) / np.mean(means))
+    return [float(found.mean()) for found in in_parts if len(found) >= LEAST_READINGS]
 
 
 def complaints(run: Run) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from loadtests.assignment import assign
-from loadtests.gather import left_undone, unended_at
+from loadtests.gather import counted_apart, left_undone, unended_at
 from simulation.scenario import Event, Scenario
 from worker.records import Outcome, TaskRecord
 
@@ -49,6 +49,29 @@ def test_a_locust_that_told_nothing_did_nothing() -> None:
     run = assign(SCENARIO, list("abcd"), starts_at=1000.0)
 
     assert left_undone(run, {}) == f"0 of its {EVENTS} events happened"
+
+
+@pytest.mark.parametrize(
+    ("requests", "failures", "says"),
+    [
+        (607, 472, ""),
+        (607, 473, "134 pushes that came and 473 that did not, the recorder 135 and"),
+        (608, 472, "136 pushes that came and 472 that did not, the recorder 135 and"),
+    ],
+)
+def test_a_run_whose_witnesses_counted_apart_says_so(
+    requests: int, failures: int, says: str
+) -> None:
+    about = {
+        "locust": {"requests": requests, "failures": failures},
+        "pushes_arrived": 135,
+        "pushes_lost": 472,
+    }
+
+    said = counted_apart(about)
+
+    assert says in said
+    assert bool(says) == bool(said)
 
 
 def test_messages_that_never_ended_are_told_of_by_when_they_were_handed_over() -> None:

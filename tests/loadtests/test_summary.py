@@ -52,3 +52,20 @@ def test_the_canary_is_counted_to_what_watches_and_its_part_is_seen() -> None:
         "at least 0.20 s: together 2.5% of the workers' 20.00 s; locust 0.00 s"
     )
     assert "what its canary used is not recorded: 1.5% of the workers'" in older
+
+
+def test_pushes_that_never_came_are_not_counted_among_those_that_did() -> None:
+    told = {"requests": 607, "failures": 472}
+
+    said = remarks(_about(locust=told, pushes_arrived=135, pushes_lost=472))[1]
+
+    assert said == (
+        "locust counted 135 pushes and 472 that never came; the recorder 135 and 472"
+    )
+
+
+def test_a_machine_is_not_called_quiet_where_nobody_could_tell() -> None:
+    short, long = (remarks(_about(drift_judged=judged))[-1] for judged in (False, True))
+
+    assert short == "quiet machine; too short to judge drift"
+    assert long == "quiet machine"

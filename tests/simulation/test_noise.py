@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from loadtests.canary import PERIOD_S
-from simulation.noise import DRIFT, drift_of
+from simulation.noise import DRIFT, drift_judged, drift_of
 from simulation.runs import Run
 from worker.measures import Recorded
 from worker.records import Sample
@@ -55,9 +55,14 @@ def test_a_last_part_with_a_third_of_the_cores_gone_is_seen(
 def test_parts_of_few_readings_tell_nothing() -> None:
     wild = np.sort(np.array([0.4, 1.9] * 3))
 
-    assert drift_of(run_of(wild, 36.0)) == 0.0  # three in each half
-    assert drift_of(run_of(wild, 65.0)) == 0.0  # all in the first half
-    assert drift_of(run_of(np.array([]), 65.0)) == 0.0
+    for run in (
+        run_of(wild, 36.0),  # three in each half
+        run_of(wild, 65.0),  # all in the first half
+        run_of(np.array([]), 65.0),
+    ):
+        assert drift_of(run) == 0.0
+        assert not drift_judged(run)
+    assert drift_judged(run_of(quiet(65.0, 1), 65.0))
 
 
 def test_a_run_with_ten_readings_where_others_have_one_is_judged_alike() -> None:
