@@ -87,7 +87,9 @@ def _many() -> Scenario:
 
 
 def _busy() -> Scenario:
-    """Four groups a second, a load like that of the matrix's runs."""
+    """Four groups a second, some 350 notifications: of the runs of the full matrix only
+    the two heaviest have more of these.
+    """
     return _scenario(
         "steady",
         users=400,
