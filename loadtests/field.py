@@ -98,7 +98,7 @@ class Field:
             while self._seen is not None and self._take(
                 self._ask(control.arrivals, self._seen, 0.0)
             ):
-                pass
+                pass  # taken; asked again until nothing more has come
             control.close()
             # A rider who is woken tells of one delay in his turn, and comes again.
             for _ in range(self._events + 1):
