@@ -266,16 +266,18 @@ def validate(
 ) -> None:
     """Predict runs that the model has not seen; exit code 1 when one is outside."""
     from simulation.calibration import calibrate
+    from simulation.discrepancy import discrepancy
     from simulation.validation import validate as validated
 
     step = _steps()
     bases, held = chosen(runs or [], calibration or [])
     step(f"calibrating on {', '.join(run.name for run in bases)}")
     source = calibrate(bases, strict=not noisy)
+    off = discrepancy(bases, seed=seed, step=step) if level == "resampled" else {}
     rows = []
     for each in held:
         step(f"predicting {each.name}")
-        rows += validated(source, each, seed=seed, level=level)
+        rows += validated(source, each, seed=seed, level=level, discrepancy=off)
     if json_:
         _say([row.as_json() for row in rows], json_)
     else:

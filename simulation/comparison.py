@@ -1,6 +1,6 @@
 """One figure of one run: measured, predicted, how far off, and how sure that is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import floor
 from typing import Any, Literal
@@ -16,6 +16,9 @@ from worker.measures import Recorded
 
 Verdict = Literal["within", "outside", "inconclusive"]
 
+Discrepancy = Mapping[tuple[str, str], float]
+"""(metric, whose attempts) -> share by which a run may lie off its prediction."""
+
 FEWEST_CLUSTERS = 4
 
 
@@ -23,8 +26,9 @@ FEWEST_CLUSTERS = 4
 class Comparison:
     """One metric of one run: measured, predicted, and what to think of it.
 
-    ``interval`` holds 95 % of what the model says such a run would show (the spread of
-    replications); ``measured_interval`` is the run's own, by bootstrap over clusters;
+    ``interval`` holds 95 % of what the model says such a run would show: the spread of
+    replications, and where it is known what the model misses runs by, at least that.
+    ``measured_interval`` is the run's own, by bootstrap over clusters;
     ``error_interval`` is that of the relative error, both sides resampled together.
     ``of``: whose attempts. A difference below ``floor``, in the metric's unit, is
     within whatever its share: where the floor is more than the threshold's share of
@@ -53,6 +57,24 @@ class Comparison:
     def allowed(self) -> float:
         """The largest difference that is within, in the metric's unit."""
         return max(self.threshold * abs(self.measured), self.floor)
+
+    @property
+    def whole(self) -> float:
+        """What a share of the prediction is a share of: never less than that of which
+        the floor is the threshold's share.
+        """
+        return max(abs(self.predicted), self.floor / self.threshold) or np.inf
+
+    @property
+    def missed(self) -> float:
+        """By what share the run lies off its prediction."""
+        return (self.measured - self.predicted) / self.whole
+
+    @property
+    def reach(self) -> float:
+        """By what share the interval reaches to either side, in the middle of both."""
+        low, high = self.interval
+        return (high - low) / 2 / self.whole
 
     @property
     def judged(self) -> bool:
@@ -170,6 +192,21 @@ def _too_wide(error: float, errors: tuple[float, float], threshold: float) -> fl
         return (high - error) / (-threshold - error)
     return max(
         (high - error) / (threshold - error), (error - low) / (error + threshold)
+    )
+
+
+def widened(row: Comparison, discrepancy: Discrepancy) -> Comparison:
+    """The same figures, their interval no narrower than what the model is off by."""
+    share = discrepancy.get((row.metric, row.of))
+    if share is None or not row.judged:
+        return row
+    off, (low, high) = share * row.whole, row.interval
+    return replace(
+        row,
+        interval=(
+            max(0.0, min(low, row.predicted - off)),
+            max(high, row.predicted + off),
+        ),
     )
 
 

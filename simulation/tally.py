@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from simulation.comparison import Comparison
 
 
@@ -10,7 +12,8 @@ from simulation.comparison import Comparison
 class Tally:
     """Counts of figures. ``longer``: a longer run would decide. ``noisy``: nothing is
     concluded from a noisy run. ``open``: no length decides, or nothing was measured.
-    ``covered``, of the ``judged``: those of which both sides are numbers.
+    ``covered``, of the ``judged``: those of which both sides are numbers. ``reach``:
+    by what share the middle one of their intervals reaches to either side.
     """
 
     within: int
@@ -20,6 +23,7 @@ class Tally:
     open: int
     covered: int
     judged: int
+    reach: float
 
     @property
     def inconclusive(self) -> int:
@@ -46,7 +50,8 @@ class Tally:
         share = self.covered / max(1, self.judged)
         return (
             f"{self.covered} of {self.judged} ({share:.0%}) measured values lie in the "
-            "predicted 95 % interval"
+            f"predicted 95 % interval, half of which reach {self.reach:.1%} or less to "
+            "either side"
         )
 
 
@@ -54,6 +59,7 @@ def tally(rows: Sequence[Comparison]) -> Tally:
     """Count the verdicts of some figures."""
     undecided = [row for row in rows if row.verdict == "inconclusive"]
     quiet = [row for row in undecided if not row.noisy]
+    judged = [row for row in rows if row.judged]
     longer = sum(row.needed_s is not None for row in quiet)
     return Tally(
         within=sum(row.verdict == "within" for row in rows),
@@ -62,5 +68,6 @@ def tally(rows: Sequence[Comparison]) -> Tally:
         noisy=len(undecided) - len(quiet),
         open=len(quiet) - longer,
         covered=sum(row.covered for row in rows),
-        judged=sum(row.judged for row in rows),
+        judged=len(judged),
+        reach=float(np.median([row.reach for row in judged])) if judged else 0.0,
     )

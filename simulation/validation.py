@@ -4,7 +4,13 @@ import numpy as np
 
 from simulation.calibration import policy_of
 from simulation.chosen import Level
-from simulation.comparison import Comparison, compared, undecided
+from simulation.comparison import (
+    Comparison,
+    Discrepancy,
+    compared,
+    undecided,
+    widened,
+)
 from simulation.demands import Calibration
 from simulation.intervals import interval, relative
 from simulation.memory import peak_mib
@@ -25,9 +31,11 @@ def validate(
     replications: int = 80,
     seed: int = 1,
     level: Level = "resampled",
+    discrepancy: Discrepancy | None = None,
 ) -> list[Comparison]:
     """Compare each metric of a run with its prediction; a noisy run decides nothing,
-    and neither does a noisy calibration.
+    and neither does a noisy calibration. ``discrepancy``: what the model is known to
+    be off by, see discrepancy.py.
     """
     predicted = predict(
         calibration, run, replications=replications, seed=seed, level=level
@@ -37,6 +45,7 @@ def validate(
     rows = [compared(metric, run, predicted, seed) for metric in METRICS]
     memory = _memory(calibration, run)
     rows += [memory] if memory else []
+    rows = [widened(row, discrepancy or {}) for row in rows]
     if not wrong:
         return rows
     return [undecided(row, "; ".join(wrong)) for row in rows]

@@ -32,6 +32,8 @@ def test_coverage_counts_figures_that_both_sides_have_and_says_of_how_many():
 
     assert (found.covered, found.judged, found.open) == (1, 2, 1)
     assert found.coverage().startswith("1 of 2 (50%) measured values lie in")
+    # One interval reaches 0.02 of 0.41 to either side, the other 0.05.
+    assert found.coverage().endswith("half of which reach 8.5% or less to either side")
     assert NOT_MEASURED.as_json()["covered"] is None
     assert OUTSIDE.as_json()["covered"] is False
 
