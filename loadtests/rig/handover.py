@@ -39,6 +39,7 @@ class Asked(_File):
     """What the rig asks for; ``service_time`` is HH:MM in Sydney, today.
 
     ``links`` are the addresses, by target, that want a breakable way to them.
+    ``timetables_first``: they are written before anything is served.
     """
 
     scale: dict[str, int]
@@ -48,6 +49,7 @@ class Asked(_File):
     realtime: str = ""
     apns_rtt_s: float = APNS_RTT_S
     links: dict[str, str] = field(default_factory=dict)
+    timetables_first: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -79,6 +79,11 @@ class Nsw:
             reissue(path)
         return [path.stem for path in there]
 
+    async def write(self) -> None:
+        """Write the bundles, which else are written when one is asked for first."""
+        for row in self._bundles.values():
+            await self._written(row)
+
     async def _answer(self, request: Request) -> Response:
         if not _authorised(request, self._key):
             return _refusal(401, "apikey is missing or unknown")
@@ -115,11 +120,7 @@ class Nsw:
         return None
 
     async def _bundle(self, row: Bundle, request: Request) -> Response:
-        path = self._folder / f"{row.name}.zip"
-        async with self._writing:
-            if not path.exists():  # a real server does not write while it is asked
-                write = self.outside.source.write_bundle
-                await asyncio.to_thread(write, row.name, row.path, path)
+        path = await self._written(row)
         state = path.stat()
         tag = blake2b(f"{row.name} {state.st_size}".encode(), digest_size=8).hexdigest()
         headers = {
@@ -128,6 +129,15 @@ class Nsw:
             "Last-Modified": formatdate(state.st_mtime, usegmt=True),
         }
         return self._spoiled(file_response(path, request, headers), request)
+
+    async def _written(self, row: Bundle) -> Path:
+        """Where the bundle lies, written by now."""
+        path = self._folder / f"{row.name}.zip"
+        async with self._writing:
+            if not path.exists():
+                write = self.outside.source.write_bundle
+                await asyncio.to_thread(write, row.name, row.path, path)
+        return path
 
     async def _feed(self, name: str, request: Request) -> Response:
         publication = self.outside.publications[name]

@@ -50,6 +50,8 @@ async def serve(folder: Path, asked: Asked) -> None:
     outside = Outside(source=source_of(asked), feeds=POLICY.feeds)
     nsw_key, team = secrets.token_hex(16), Team()
     nsw = Nsw(outside, POLICY.bundles, folder, nsw_key, faults)
+    if asked.timetables_first:
+        await nsw.write()
     apns = Apns(team=team, faults=faults, rtt_s=asked.apns_rtt_s)
     certificate = write_certificate(folder)
     links = {

@@ -20,7 +20,9 @@ from loadtests.rig.redate import (
     redate_rows,
     runs_on,
 )
+from loadtests.rig.rig import rig
 from loadtests.rig.world import Outside
+from worker.policy import POLICY
 from worker.policy.feeds import FEEDS
 
 TODAY = date(2026, 11, 24)
@@ -186,3 +188,10 @@ def test_true_bus_snapshots_match_their_timetable(transit_data: Path) -> None:
     assert len(body) > 8_000_000
     assert sum(found) / len(found) > 0.9
     assert len(outside.lines()) > 2_000
+
+
+def test_recorded_timetables_are_written_before_anybody_waits_for_them(static):
+    with rig(static=static, migrated=False) as up:
+        written = {path.stem for path in up.folder.glob("*.zip")}
+
+    assert written == set(POLICY.bundles)
