@@ -33,6 +33,8 @@ __all__ = ["Commuter", "Publisher", "Reader", "ScenarioShape", "locust"]
 
 @events.init_command_line_parser.add_listener
 def _options(parser: LocustArgumentParser) -> None:
+    # Locust's page has no password: on this machine alone, unless told otherwise.
+    parser.set_defaults(web_host="127.0.0.1")
     # Not in a group of their own: what is in one does not stand on locust's page.
     parser.add_argument("--scenario", choices=list(SCENARIOS), default="disruption")
     # Numbers are text here: locust's page fails on a number's field that was emptied.

@@ -15,7 +15,8 @@ from loadtests.rows import MATRICES, Row
 from loadtests.run import perform
 from loadtests.stage import Stage, crew, world
 from simulation.runs import Run
-from worker.errors import WorkerError
+from worker.env import settings
+from worker.errors import UsageError, WorkerError
 from worker.policy import POLICY, apply_settings
 from worker.records import TaskRecord
 
@@ -46,6 +47,7 @@ def record(
         row.scenario()
         apply_settings(POLICY, list(row.settings))
     given.check()
+    _refuse_to_empty(rows)
     mine = {row.name for row in rows}
     every = {row.name for matrix in MATRICES.values() for row in matrix}
     others = set() if again else every - mine
@@ -65,6 +67,18 @@ def record(
             for report in run.folder.glob(REPORTS):
                 report.unlink()
     return runs
+
+
+def _refuse_to_empty(rows: Sequence[Row]) -> None:
+    """Raise UsageError where a second crew of a world would begin in a Redis that is
+    not the rig's: what the first one left there is taken away.
+    """
+    crews = {(row.apns_rtt_ms, row.crew) for row in rows}
+    if len(crews) > 1 and settings().redis_url is not None:
+        raise UsageError(
+            f"{len(crews)} crews follow one another, and the Redis of REDIS_URL would "
+            "be emptied for each: unset REDIS_URL to use an embedded one"
+        )
 
 
 def _in_one_world(

@@ -62,12 +62,18 @@ def _unwritable(path: Path, error: OSError) -> UsageError:
 
 @contextmanager
 def of_a_whole_run(folder: Path) -> Iterator[None]:
-    """A folder to fill; where it is new and the run is cut short, none is left."""
+    """A folder to fill; where the run is cut short, nothing of it is left there, and no
+    folder that is new.
+    """
     new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
+    before = set(folder.iterdir())
     try:
         yield
     except BaseException:
         if new:
             shutil.rmtree(folder, ignore_errors=True)
+        else:
+            for path in set(folder.iterdir()) - before:
+                path.unlink(missing_ok=True)  # a run's folder holds files alone
         raise

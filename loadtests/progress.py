@@ -35,10 +35,14 @@ class Steps:
             TextColumn("{task.fields[remark]}"),
             TimeRemainingColumn(),
         )
-        with Progress(*columns, console=self._console, transient=True) as progress:
+        # Drawn when told, not ten times a second: that took a tenth of what a worker
+        # pool takes, between the readings, where nobody counts it.
+        with Progress(
+            *columns, console=self._console, transient=True, auto_refresh=False
+        ) as progress:
             task = progress.add_task(title, total=total_s, remark="")
             yield lambda done_s, remark: progress.update(
-                task, completed=done_s, remark=remark
+                task, completed=done_s, remark=remark, refresh=True
             )
 
     def _plain(self, title: str, total_s: float) -> Callable[[float, str], None]:

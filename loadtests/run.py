@@ -101,6 +101,7 @@ def _start_locust(stage: Stage, run: Assignment, folder: Path) -> None:
             *("--told", str(stage.rig.folder / "told.json")),
             *("--csv", str(reports / "locust"), "--html", str(reports / "locust.html")),
             *("--loglevel", "WARNING", "--exit-code-on-error", "0"),
+            *(["--i-own-this-host"] if stage.input.i_own_this_host else []),
         ],
     )
 

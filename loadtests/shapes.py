@@ -7,21 +7,25 @@ from locust import LoadTestShape
 from locust.user import User
 
 from loadtests.stages import stage
-from loadtests.users import Commuter, Publisher, Reader, RunUser, begin
+from loadtests.users import Commuter, Publisher, Reader, RunUser, begin, followers
 from worker.errors import WorkerError
 
 NOT_BEGUN = "The test did not begin"
+CUT = "The test was cut short"
 
 
 class ScenarioShape(LoadTestShape):
     """As many users at each second as the run's scenario says, then the end.
 
     A run that cannot begin ends at its first tick, with one sentence and exit code 2;
-    locust's page shows the sentence among its exceptions.
+    locust's page shows the sentence among its exceptions. So does one that loses a
+    process that follows, or gets another, with exit code 1: each has its own riders,
+    and locust would deal them out again.
     """
 
     use_common_options = True
     begun = False
+    _followers: frozenset[str] = frozenset()
 
     def end(self) -> None:
         """The test is over; the next first tick begins another.
@@ -33,6 +37,15 @@ class ScenarioShape(LoadTestShape):
     def tick(self) -> tuple[int, float, list[type[User]] | None] | None:
         """The stage of this second; None ends the run. The first one begins it."""
         if not self.begun and not self._begin():
+            return None
+        if followers(self.runner) != self._followers:
+            self._say(
+                1,
+                CUT,
+                f"{len(self._followers)} processes followed when the test began, "
+                f"{len(followers(self.runner))} do now: its counts are of no use; "
+                "start it again with --expect-workers, and let them run",
+            )
             return None
         run = RunUser.field.assignment
         now = stage(run.scenario, time.time() - run.starts_at)
@@ -49,13 +62,16 @@ class ScenarioShape(LoadTestShape):
     def _begin(self) -> bool:
         if self.runner is None:
             return False
-        environment = self.runner.environment
         try:
-            begin(environment)
+            self._followers = begin(self.runner.environment)
             self.begun = True
         except WorkerError as error:
-            sys.stderr.write(f"{error}\n")
-            environment.process_exit_code = 2
-            # Not by the event user_error: a master does not listen to its own.
-            self.runner.log_exception("local", str(error), f"{NOT_BEGUN}: {error}")
+            self._say(2, NOT_BEGUN, str(error))
         return self.begun
+
+    def _say(self, exit_code: int, what: str, why: str) -> None:
+        assert self.runner is not None
+        sys.stderr.write(f"{why}\n")
+        self.runner.environment.process_exit_code = exit_code
+        # Not by the event user_error: a master does not listen to its own.
+        self.runner.log_exception("local", why, f"{what}: {why}")

@@ -17,8 +17,9 @@ from typing import Any, ClassVar
 import gevent
 from locust import User, constant, constant_pacing, task
 from locust.env import Environment
+from locust.exception import StopUser
 from locust.rpc import Message
-from locust.runners import MasterRunner, WorkerRunner
+from locust.runners import MasterRunner, Runner, WorkerRunner
 
 from loadtests.assignment import Assignment
 from loadtests.control import Control
@@ -35,7 +36,7 @@ from loadtests.reader import asking
 from loadtests.riders import settle_in_from_outside
 from loadtests.rig.population import token_of
 from loadtests.targets import refuse_foreign_servers
-from worker.errors import WorkerError
+from worker.errors import UsageError, WorkerError
 
 PUSH = ("push", "delay published -> push arrived at the device")
 PUBLISH = ("publish", "group due -> handed to Redis (open)")
@@ -56,28 +57,51 @@ def options_of(environment: Environment) -> Any:
     return environment.parsed_options
 
 
-def begin(environment: Environment) -> None:
+def begin(environment: Environment) -> frozenset[str]:
     """A test begins in the process that leads it: read or choose its run, tell those
-    that follow, and follow the switchboard.
+    that follow, and follow the switchboard. Who follows, by locust's names for them.
 
     Raises UsageError with one sentence when it cannot begin.
     """
     options = options_of(environment)
+    refuse_foreign_servers(
+        i_own_this_host=options.i_own_this_host, admin_url=options.admin_database_url
+    )
+    if isinstance(environment.runner, MasterRunner):
+        _refuse_missing(environment.runner)
     if options.assignment:
         run = Assignment.read(Path(options.assignment))
     else:
-        refuse_foreign_servers(i_own_this_host=options.i_own_this_host)
         run = described(options)
         run = settle_in_from_outside(
             options.admin_database_url, run, i_own_this_host=options.i_own_this_host
         )
-    runner = environment.runner
+    told, runner = followers(environment.runner), environment.runner
     if isinstance(runner, MasterRunner):
-        clients = list(runner.clients)
-        for place, client in enumerate(clients):
-            told = {"run": run.text(), "index": place, "of": len(clients)}
-            runner.send_message(TOLD, told, client_id=client)
+        for place, client in enumerate(sorted(told)):
+            what = {"run": run.text(), "index": place, "of": len(told)}
+            runner.send_message(TOLD, what, client_id=client)
     _take_part(environment, run, Place())
+    return told
+
+
+def followers(runner: Runner | None) -> frozenset[str]:
+    """Locust's names for the processes that follow this one, and are there."""
+    if not isinstance(runner, MasterRunner):
+        return frozenset()
+    gone = {client.id for client in runner.clients.missing}
+    return frozenset(runner.clients) - gone
+
+
+def _refuse_missing(runner: MasterRunner) -> None:
+    """Raise UsageError where one that followed is gone and locust still counts it: a
+    minute after its end it begins a test anew, with users of its own choice.
+    """
+    if gone := len(runner.clients.missing):
+        raise UsageError(
+            f"{gone} of the processes that follow are gone; "
+            "wait a minute, until locust has forgotten them, or start the master anew"
+        )
 
 
 def follow(environment: Environment) -> None:
@@ -131,6 +155,13 @@ class RunUser(User):
     wait_time = constant(0)
     field: ClassVar[Field]
 
+    def on_start(self) -> None:
+        """In a process that came when the run was under way nobody rides: its master
+        ends the test.
+        """
+        if not hasattr(RunUser, "field"):
+            raise StopUser
+
     def tell(
         self, what: tuple[str, str], seconds: float, error: Exception | None = None
     ) -> None:
@@ -151,6 +182,7 @@ class Commuter(RunUser):
 
     def on_start(self) -> None:
         """Take a number, and with it a device and a line."""
+        super().on_start()
         run = self.field.assignment
         user = self.field.next_user()
         self.token = token_of(run.scenario.seed, user)
@@ -173,6 +205,8 @@ class Commuter(RunUser):
         """A push that never came is a failure, not an omission, and so is that of each
         delay of his line for which he could not wait yet.
         """
+        if not hasattr(RunUser, "field"):
+            return
         waits_for = [] if self.onset is None else [self.onset]
         for onset in waits_for + self.field.letterbox.later(self.route, self.heard):
             waited_s = time.time() - onset.published_at
@@ -210,6 +244,7 @@ class Reader(RunUser):
 
     def on_start(self) -> None:
         """Prepare the questions of this rider."""
+        super().on_start()
         run = self.field.assignment
         self.asking = asking(run.routes, run.scenario.seed + next(self.numbers))
 

@@ -234,6 +234,11 @@ def scenario(
     if lines is not None:
         chosen = replace(chosen, lines=lines)
     if groups_per_s is not None:
+        if len(chosen.groups_per_s) > 1:
+            raise UsageError(
+                f"scenario {name} has {len(chosen.groups_per_s)} rates, which grow "
+                "with its users: give it more --users, or choose steady for one rate"
+            )
         chosen = replace(
             chosen,
             groups_per_s=(groups_per_s,),

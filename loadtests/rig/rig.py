@@ -61,7 +61,9 @@ def rig(
     """
     _check(static, realtime, service_time)
     with servers(i_own_this_host=i_own_this_host) as started:
-        say(f"Valkey and PostgreSQL are up in {started.folder}")
+        own = f"Valkey and PostgreSQL are up in {started.folder}"
+        given = f", but for what {' and '.join(started.given)} names"
+        say(own + given if started.given else own)
         # One that takes long to write is there before a worker waits for it: a real
         # server does not write while it is asked, and clients lose patience.
         large = static is not None or scale is not SMALL

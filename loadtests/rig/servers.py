@@ -15,12 +15,15 @@ from loadtests.rig.valkey import answers, start_valkey
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Servers:
-    """Addresses of the servers; ``database_url`` is never a superuser's."""
+    """Addresses of the servers; ``database_url`` is never a superuser's. ``given``: the
+    variables that named one, which is not the rig's own.
+    """
 
     redis_url: str
     database_url: str = field(repr=False)
     admin_database_url: str = field(repr=False)
     home: Home
+    given: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -65,6 +68,14 @@ def servers(
             database_url=prepare(admin_url, database_url),
             admin_database_url=admin_url,
             home=home,
+            given=tuple(
+                variable
+                for variable, url in (
+                    ("REDIS_URL", redis_url),
+                    ("DATABASE_URL", database_url),
+                )
+                if url
+            ),
         )
     finally:
         home.close()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.outlet import refuse_unwritable
+from loadtests.outlet import of_a_whole_run, refuse_unwritable
 from worker.errors import UsageError
 
 
@@ -25,3 +25,25 @@ def test_a_file_in_the_way_is_told_in_a_sentence_and_left(tmp_path: Path) -> Non
 
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
     assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_of_a_run_cut_short_nothing_is_left_and_what_was_there_stays(
+    tmp_path: Path, there: bool
+) -> None:
+    folder = tmp_path / "run"
+    if there:
+        folder.mkdir()
+        (folder / "notes.txt").write_text("mine")
+
+    def cut_short() -> None:
+        with of_a_whole_run(folder):
+            (folder / "locust_stats.csv").write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cut_short()
+
+    left = [path.name for path in tmp_path.rglob("*") if path.is_file()]
+    assert left == (["notes.txt"] if there else [])
+    assert folder.exists() == there

@@ -83,6 +83,11 @@ def test_a_ramp_rises_from_step_to_step() -> None:
     assert sum(counts[4:]) == pytest.approx(2.6 * sum(counts[:4]), rel=0.25)
 
 
+def test_a_ramp_refuses_a_rate_for_it_has_eight() -> None:
+    with pytest.raises(UsageError, match="ramp has 8 rates"):
+        scenario("ramp", users=4_000, duration_s=240.0, groups_per_s=1.0)
+
+
 def test_groups_come_at_the_stated_rate_and_alike_for_the_same_seed() -> None:
     made = scenario("steady", users=20_000, duration_s=600.0, seed=7)
     sizes = [size for _, size in made.groups()]
