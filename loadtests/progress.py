@@ -9,6 +9,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 EVERY_S = 10.0
 """Between two plain lines of one step."""
+DRAWN_EVERY_S = 4.0
+"""Between two pictures of a bar: each takes a millisecond, as a reading of all gauges
+does."""
 
 
 class Steps:
@@ -35,15 +38,25 @@ class Steps:
             TextColumn("{task.fields[remark]}"),
             TimeRemainingColumn(),
         )
-        # Drawn when told, not ten times a second: that took a tenth of what a worker
-        # pool takes, between the readings, where nobody counts it.
+        # By nobody else between two calls: rich would draw ten times a second, a tenth
+        # of what a pool of workers takes, where no recorder counts it.
         with Progress(
             *columns, console=self._console, transient=True, auto_refresh=False
         ) as progress:
-            task = progress.add_task(title, total=total_s, remark="")
-            yield lambda done_s, remark: progress.update(
-                task, completed=done_s, remark=remark, refresh=True
-            )
+            yield self._drawn(progress, title, total_s)
+
+    def _drawn(
+        self, progress: Progress, title: str, total_s: float
+    ) -> Callable[[float, str], None]:
+        task, drawn_at = progress.add_task(title, total=total_s, remark=""), 0.0
+
+        def tell(done_s: float, remark: str) -> None:
+            nonlocal drawn_at
+            if time.monotonic() - drawn_at >= DRAWN_EVERY_S:
+                drawn_at = time.monotonic()
+                progress.update(task, completed=done_s, remark=remark, refresh=True)
+
+        return tell
 
     def _plain(self, title: str, total_s: float) -> Callable[[float, str], None]:
         said_at = time.monotonic()
