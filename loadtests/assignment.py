@@ -146,6 +146,6 @@ def assign(
     if len(chosen) < scenario.lines:
         raise UsageError(
             f"scenario {scenario.name} needs {scenario.lines} lines, the feeds hold "
-            f"{len(free)} for it now: give fewer minutes, or a larger network"
+            f"{len(free)} for it now: give --lines, fewer minutes or a larger network"
         )
     return Assignment(scenario=scenario, routes=chosen, starts_at=starts_at)

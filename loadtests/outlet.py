@@ -17,6 +17,10 @@ def default_folder(out: Path, scenario: Scenario) -> Path:
     return out / f"{scenario.name}-{scenario.users}-{now}"
 
 
+LEAVES = ("locust*", "run.json", "tasks.csv", "deliveries.csv", "samples.csv")
+"""What a run leaves in its folder; what others put there is theirs."""
+
+
 def refuse_taken(folder: Path) -> None:
     """Raise UsageError for a folder that holds a run."""
     if (folder / "run.json").exists():
@@ -62,8 +66,8 @@ def _unwritable(path: Path, error: OSError) -> UsageError:
 
 @contextmanager
 def of_a_whole_run(folder: Path) -> Iterator[None]:
-    """A folder to fill; where the run is cut short, nothing of it is left there, and no
-    folder that is new.
+    """A folder to fill; where the run is cut short, nothing that it leaves is left, and
+    no folder that is new.
     """
     new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
@@ -74,6 +78,8 @@ def of_a_whole_run(folder: Path) -> Iterator[None]:
         if new:
             shutil.rmtree(folder, ignore_errors=True)
         else:
-            for path in set(folder.iterdir()) - before:
-                path.unlink(missing_ok=True)  # a run's folder holds files alone
+            for pattern in LEAVES:
+                for path in set(folder.glob(pattern)) - before:
+                    with suppress(OSError):
+                        path.unlink()
         raise

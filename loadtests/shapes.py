@@ -32,20 +32,27 @@ class ScenarioShape(LoadTestShape):
 
         Not ``reset_time``: a master calls it again when its first tick is answered.
         """
+        if self.begun and self._changed():
+            now = len(followers(self.runner))
+            self._say(
+                1,
+                CUT,
+                f"{len(self._followers)} processes followed when the test began, {now} "
+                "do now: its counts are of no use; start it again when all that are to "
+                "follow do (--expect-workers), and let them run",
+            )
         self.begun = False
+
+    def _changed(self) -> bool:
+        return followers(self.runner) != self._followers
 
     def tick(self) -> tuple[int, float, list[type[User]] | None] | None:
         """The stage of this second; None ends the run. The first one begins it."""
         if not self.begun and not self._begin():
             return None
-        if followers(self.runner) != self._followers:
-            self._say(
-                1,
-                CUT,
-                f"{len(self._followers)} processes followed when the test began, "
-                f"{len(followers(self.runner))} do now: its counts are of no use; "
-                "start it again with --expect-workers, and let them run",
-            )
+        if self._changed():
+            RunUser.field.end()  # where nothing has begun, locust ends nothing
+            self.end()
             return None
         run = RunUser.field.assignment
         now = stage(run.scenario, time.time() - run.starts_at)
@@ -63,6 +70,7 @@ class ScenarioShape(LoadTestShape):
         if self.runner is None:
             return False
         try:
+            self.runner.environment.process_exit_code = None
             self._followers = begin(self.runner.environment)
             self.begun = True
         except WorkerError as error:

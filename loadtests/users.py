@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import gevent
+from gevent import GreenletExit
 from locust import User, constant, constant_pacing, task
 from locust.env import Environment
-from locust.exception import StopUser
 from locust.rpc import Message
 from locust.runners import MasterRunner, Runner, WorkerRunner
 
@@ -67,6 +67,7 @@ def begin(environment: Environment) -> frozenset[str]:
     refuse_foreign_servers(
         i_own_this_host=options.i_own_this_host, admin_url=options.admin_database_url
     )
+    Control(options.control_url, i_own_this_host=options.i_own_this_host).close()
     if isinstance(environment.runner, MasterRunner):
         _refuse_missing(environment.runner)
     if options.assignment:
@@ -94,9 +95,14 @@ def followers(runner: Runner | None) -> frozenset[str]:
 
 
 def _refuse_missing(runner: MasterRunner) -> None:
-    """Raise UsageError where one that followed is gone and locust still counts it: a
-    minute after its end it begins a test anew, with users of its own choice.
+    """Raise UsageError where nobody follows, and where one that followed is gone and
+    locust still counts it: a minute after its end it begins a test anew, with users of
+    its own choice.
     """
+    if not runner.clients:
+        raise UsageError(
+            "no process follows this master: start one with --worker, then the test"
+        )
     if gone := len(runner.clients.missing):
         raise UsageError(
             f"{gone} of the processes that follow are gone; "
@@ -160,7 +166,7 @@ class RunUser(User):
         ends the test.
         """
         if not hasattr(RunUser, "field"):
-            raise StopUser
+            raise GreenletExit  # locust logs any other end, for each rider
 
     def tell(
         self, what: tuple[str, str], seconds: float, error: Exception | None = None

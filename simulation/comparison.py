@@ -28,8 +28,9 @@ class Comparison:
 
     ``interval`` holds 95 % of what the model says such a run would show: the spread of
     replications, and where it is known what the model misses runs by, at least that.
-    ``measured_interval`` is the run's own, by bootstrap over clusters;
-    ``error_interval`` is that of the relative error, both sides resampled together.
+    ``by_chance`` is that spread where it was widened. ``measured_interval`` is the
+    run's own, by bootstrap over clusters; ``error_interval`` is that of the relative
+    error, both sides resampled together.
     ``of``: whose attempts. A difference below ``floor``, in the metric's unit, is
     within whatever its share: where the floor is more than the threshold's share of
     what was measured, ``error_interval`` is relative to ``floor / threshold``.
@@ -52,6 +53,7 @@ class Comparison:
     floor: float = 0.0
     needed_s: float | None = None
     noisy: bool = False
+    by_chance: tuple[float, float] | None = None
 
     @property
     def allowed(self) -> float:
@@ -84,9 +86,16 @@ class Comparison:
     @property
     def covered(self) -> bool:
         """Whether the measured value lies in the predicted interval."""
-        low, high = self.interval
+        return self.judged and self._within(self.interval)
+
+    @property
+    def covered_by_chance(self) -> bool:
+        """Whether it lies in what replications alone spread over."""
+        return self.judged and self._within(self.by_chance or self.interval)
+
+    def _within(self, ends: tuple[float, float]) -> bool:
         rounding = 1e-9 * abs(self.measured)
-        return self.judged and low - rounding <= self.measured <= high + rounding
+        return ends[0] - rounding <= self.measured <= ends[1] + rounding
 
     def as_json(self) -> dict[str, Any]:
         """The comparison under the names of the run-folder contract."""
@@ -203,6 +212,7 @@ def widened(row: Comparison, discrepancy: Discrepancy) -> Comparison:
     off, (low, high) = share * row.whole, row.interval
     return replace(
         row,
+        by_chance=row.interval,
         interval=(
             max(0.0, min(low, row.predicted - off)),
             max(high, row.predicted + off),

@@ -31,9 +31,11 @@ def discrepancy(
     """(metric, whose attempts) -> the share by which another run may lie off its
     prediction; empty for fewer than three runs.
 
-    No run but those that calibrate is read. If a new run misses as these did, each
-    predicted from fewer runs than it is, its miss over the root mean square of theirs
-    has Student's t distribution, with as many degrees of freedom as there are runs.
+    No run but those that calibrate is read. If runs lie around what the model makes of
+    them with some spread, n of them and their mean say where 95 % of others lie: within
+    t times s times sqrt(1 + 1/n), of Student's t with n - 1 degrees of freedom. What a
+    run is missed by from the others is n / (n - 1) times what it lies off that mean, so
+    that s is the root mean square of the misses times sqrt(1 - 1/n).
     """
     if len(runs) < FEWEST:
         return {}
@@ -45,9 +47,12 @@ def discrepancy(
             if row.judged:
                 missed.setdefault((row.metric, row.of), []).append(row.missed)
     return {
-        figure: float(
-            np.sqrt(np.mean(np.square(each))) * stdtrit(len(each), (1 + COVERED) / 2)
-        )
+        figure: _wide(len(each)) * float(np.sqrt(np.mean(np.square(each))))
         for figure, each in missed.items()
         if len(each) >= FEWEST
     }
+
+
+def _wide(n: int) -> float:
+    """How many times the root mean square of n misses another run lies off at most."""
+    return float(stdtrit(n - 1, (1 + COVERED) / 2) * np.sqrt(1 - 1 / n**2))

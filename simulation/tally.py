@@ -12,7 +12,9 @@ from simulation.comparison import Comparison
 class Tally:
     """Counts of figures. ``longer``: a longer run would decide. ``noisy``: nothing is
     concluded from a noisy run. ``open``: no length decides, or nothing was measured.
-    ``covered``, of the ``judged``: those of which both sides are numbers. ``reach``:
+    ``covered``, of the ``judged``: those of which both sides are numbers;
+    ``covered_by_chance``: of what replications alone spread over, None where intervals
+    are no wider than that. ``reach``:
     by what share the middle one of their intervals reaches to either side.
     """
 
@@ -22,6 +24,7 @@ class Tally:
     noisy: int
     open: int
     covered: int
+    covered_by_chance: int | None
     judged: int
     reach: float
 
@@ -48,10 +51,15 @@ class Tally:
     def coverage(self) -> str:
         """How often the predicted interval held what was measured."""
         share = self.covered / max(1, self.judged)
+        known = (
+            "which knows chance alone, not how runs differ"
+            if self.covered_by_chance is None
+            else f"{self.covered_by_chance} in what chance alone makes of a run"
+        )
         return (
             f"{self.covered} of {self.judged} ({share:.0%}) measured values lie in the "
-            f"predicted 95 % interval, half of which reach {self.reach:.1%} or less to "
-            "either side"
+            f"predicted 95 % interval, {known}; half of these intervals reach "
+            f"{self.reach:.1%} or less to either side"
         )
 
 
@@ -68,6 +76,9 @@ def tally(rows: Sequence[Comparison]) -> Tally:
         noisy=len(undecided) - len(quiet),
         open=len(quiet) - longer,
         covered=sum(row.covered for row in rows),
+        covered_by_chance=sum(row.covered_by_chance for row in rows)
+        if any(row.by_chance for row in rows)
+        else None,
         judged=len(judged),
         reach=float(np.median([row.reach for row in judged])) if judged else 0.0,
     )

@@ -39,11 +39,14 @@ def test_of_a_run_cut_short_nothing_is_left_and_what_was_there_stays(
     def cut_short() -> None:
         with of_a_whole_run(folder):
             (folder / "locust_stats.csv").write_text("half")
+            if there:
+                (folder / "meanwhile.txt").write_text("mine too")
+                (folder / "sub").mkdir()
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         cut_short()
 
     left = [path.name for path in tmp_path.rglob("*") if path.is_file()]
-    assert left == (["notes.txt"] if there else [])
+    assert sorted(left) == (["meanwhile.txt", "notes.txt"] if there else [])
     assert folder.exists() == there

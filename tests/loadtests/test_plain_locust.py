@@ -156,3 +156,23 @@ def test_a_run_that_is_described_in_a_file_stays_on_this_machine_too(
         assert running.wait(30) == 2
 
     assert "REDIS_URL: 192.0.2.2 is not this machine" in said
+
+
+@pytest.mark.timeout(60)
+def test_a_master_that_nobody_follows_begins_no_test() -> None:
+    program = (
+        "import loadtests.locustfile\n"
+        "from locust.env import Environment\n"
+        "from loadtests.users import _refuse_missing\n"
+        "_refuse_missing(Environment().create_master_runner('127.0.0.1', 0))\n"
+    )
+
+    said = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+
+    assert "no process follows this master" in said.stderr.splitlines()[-1]

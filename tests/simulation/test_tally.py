@@ -33,9 +33,20 @@ def test_coverage_counts_figures_that_both_sides_have_and_says_of_how_many():
     assert (found.covered, found.judged, found.open) == (1, 2, 1)
     assert found.coverage().startswith("1 of 2 (50%) measured values lie in")
     # One interval reaches 0.02 of 0.41 to either side, the other 0.05.
-    assert found.coverage().endswith("half of which reach 8.5% or less to either side")
+    assert found.coverage().endswith(
+        "knows chance alone, not how runs differ; half of these intervals reach 8.5% "
+        "or less to either side"
+    )
     assert NOT_MEASURED.as_json()["covered"] is None
     assert OUTSIDE.as_json()["covered"] is False
+
+
+def test_coverage_says_what_chance_alone_would_have_held():
+    narrow, wide = (0.405, 0.43), (0.39, 0.43)
+    widened = replace(WITHIN, interval=wide, by_chance=narrow)
+
+    assert "1 of 1 (100%)" in tally([widened]).coverage()
+    assert ", 0 in what chance alone makes of a run;" in tally([widened]).coverage()
 
 
 def test_a_value_on_the_end_of_its_interval_is_covered_whatever_the_rounding():
