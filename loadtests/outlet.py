@@ -80,6 +80,6 @@ def of_a_whole_run(folder: Path) -> Iterator[None]:
         else:
             for pattern in LEAVES:
                 for path in set(folder.glob(pattern)) - before:
-                    with suppress(OSError):
+                    with suppress(OSError):  # gone already, or no file of a run's
                         path.unlink()
         raise

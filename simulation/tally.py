@@ -14,8 +14,8 @@ class Tally:
     concluded from a noisy run. ``open``: no length decides, or nothing was measured.
     ``covered``, of the ``judged``: those of which both sides are numbers;
     ``covered_by_chance``: of what replications alone spread over, None where intervals
-    are no wider than that. ``reach``:
-    by what share the middle one of their intervals reaches to either side.
+    are no wider than that. ``reach``: by what share the middle one of their intervals
+    reaches to either side.
     """
 
     within: int
